@@ -1,0 +1,52 @@
+/* conn: what every connection shares, whatever its driver. */
+#include "base/mem.h"
+#include "drv/drv.h"
+
+void fed_conn_init(struct fed_conn *conn, const struct fed_driver *drv)
+{
+  conn->drv = drv;
+  conn->caps = drv->caps;
+  fed_list_init(&conn->stmts);
+}
+
+int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,
+                  const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_conn *conn = NULL;
+  int rc;
+
+  *out = NULL;
+  if (fed_fault_hit(FED_FAULT_CALL))
+    return fed_err_set(err, SQLITE_CANTOPEN, "injected fault in open");
+  rc = dsn->drv->open(&conn, dsn, wait, err);
+  if (rc != SQLITE_OK) {
+    fed_dsn_scrub(dsn, err);
+    return rc;
+  }
+  *out = conn;
+  return SQLITE_OK;
+}
+
+void fed_conn_close(struct fed_conn *conn)
+{
+  if (!conn) return;
+  fed_stmts_clear(conn);
+  conn->drv->close(conn);
+}
+
+void fed_conn_abandon(struct fed_conn *conn)
+{
+  if (conn) conn->drv->abandon(conn);
+}
+
+int fed_conn_reset(struct fed_conn *conn, const struct fed_wait *wait,
+                   struct fed_err *err)
+{
+  int rc;
+
+  fed_stmts_clear(conn);
+  conn->unsettled = true;
+  rc = fed_conn_settle(conn, conn->drv->reset(conn, wait, err));
+  if (rc == SQLITE_OK) conn->dirty = false;
+  return rc;
+}

@@ -1,0 +1,516 @@
+/*
+ * drv: one interface to every kind of server.
+ *
+ * A backend is one `const struct fed_driver` in its own file plus one row in
+ * drivers.c. Drivers know nothing of virtual tables: they take SQL text and
+ * `struct fed_value` arguments, and decode each row of the answer into an
+ * array of `struct fed_value`.
+ *
+ *     open --> conn --> prepare --> stmt --> execute --> step ... --> reset
+ *                                     ^__________________________________|
+ *
+ * Rules of the house:
+ *  - One connection belongs to one thread at a time; only cancel() may be
+ *    called from another. At most one statement of it is executing.
+ *  - Every call that may wait takes a `struct fed_wait` and obeys it.
+ *  - A call that leaves the protocol in an unknown state sets conn->broken;
+ *    a broken connection is only good for close().
+ *  - Callers use the inline wrappers at the end, never the slots.
+ */
+#ifndef FED_DRV_H
+#define FED_DRV_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "base/value.h"
+
+struct fed_dialect;
+
+/* ---- types ------------------------------------------------------------ */
+
+/*
+ * What a remote column is, seen from SQLite: which values it can give, in
+ * which storage class, and how they compare. The mapping from each server's
+ * types stands in docs/types.md.
+ */
+enum fed_class {
+  FED_CLASS_ANY,         /* SQLite column: every value has its own class */
+  FED_CLASS_INT,         /* INTEGER */
+  FED_CLASS_UINT,        /* INTEGER, above 2^63-1 TEXT of decimal digits */
+  FED_CLASS_BOOL,        /* INTEGER 1 or 0 */
+  FED_CLASS_REAL,        /* REAL; NaN is NULL */
+  FED_CLASS_FLOAT4,      /* REAL that holds a 4-byte float */
+  FED_CLASS_DECINT,      /* numeric(p<=18, 0): INTEGER */
+  FED_CLASS_DECREAL,     /* numeric(p<=15, s>0): REAL */
+  FED_CLASS_DECIMAL,     /* other numeric: TEXT, ordered by value */
+  FED_CLASS_TEXT,        /* TEXT */
+  FED_CLASS_CHAR,        /* char(n): TEXT, trailing blanks cut */
+  FED_CLASS_BLOB,        /* BLOB */
+  FED_CLASS_DATE,        /* TEXT YYYY-MM-DD */
+  FED_CLASS_TIME,        /* TEXT HH:MM:SS[.f] */
+  FED_CLASS_TIMESTAMP,   /* TEXT YYYY-MM-DD HH:MM:SS[.f] */
+  FED_CLASS_TIMESTAMPTZ, /* the same, in UTC, without a suffix */
+  FED_CLASS_UUID,        /* TEXT, 36 lower-case characters */
+  FED_CLASS_OTHER,       /* TEXT as the server prints it */
+  FED_CLASS_COUNT
+};
+
+/* How the server compares two texts of a column, against bytewise order. */
+enum fed_textcmp {
+  FED_TEXTCMP_LOOSE, /* equal bytes are equal; more may be; any order */
+  FED_TEXTCMP_EQUAL, /* equal exactly when bytes are; another order */
+  FED_TEXTCMP_BYTES, /* equality and order of the bytes */
+  FED_TEXTCMP_CI,    /* LOOSE, and at least ASCII case is folded */
+};
+
+/* One column of a remote table, view or query. Owned by its relation. */
+struct fed_column {
+  char *name;      /* as the server spells it */
+  char *type;      /* as the server prints it: "numeric(10,2)" */
+  char *collation; /* SQLite servers: a built-in collation, else NULL */
+  enum fed_class class;
+  enum fed_textcmp textcmp;
+  bool notnull; /* true of every row the server can return */
+  int key;      /* 1.. place in the key that names a row; 0 none */
+};
+
+enum fed_kind {
+  FED_KIND_TABLE,
+  FED_KIND_PARTITIONED,
+  FED_KIND_FOREIGN,
+  FED_KIND_VIEW,
+  FED_KIND_MATVIEW,
+  FED_KIND_QUERY, /* the text of a SELECT */
+  FED_KIND_COUNT
+};
+
+/* A remote table, view or query and its columns. */
+struct fed_relation {
+  char *schema; /* "" for a query */
+  char *name;   /* table name, or the text of the query */
+  enum fed_kind kind;
+  bool on_path; /* found by its bare name, along the search path */
+  double rows;  /* the server's estimate; below 0 unknown */
+  int ncol;
+  struct fed_column *col;
+};
+
+/* A growing array of relations. Zero it before use. */
+struct fed_catalog {
+  int nrel, room;
+  struct fed_relation *rel;
+};
+
+/* Which relations catalog() shall list. NULL members do not restrict. */
+struct fed_scope {
+  const char *schema; /* NULL: those on the search path; "*": every one */
+  const char *table;  /* exact name, as the server spells it */
+};
+
+void fed_relation_release(struct fed_relation *rel);
+void fed_catalog_release(struct fed_catalog *cat);
+
+/*
+ * Append an empty relation or column and return it, or NULL when out of
+ * memory. The pointer is good until the next append to the same parent.
+ */
+struct fed_relation *fed_catalog_add(struct fed_catalog *cat,
+                                     const char *schema, const char *name);
+struct fed_column *fed_relation_add(struct fed_relation *rel, const char *name,
+                                    const char *type);
+
+/* "integer", "timestamptz", ...: the class's name in fed_tables and docs. */
+const char *fed_class_name(enum fed_class class);
+/* The storage class its values have: FED_NULL for FED_CLASS_ANY. */
+enum fed_type fed_class_storage(enum fed_class class);
+/* "table", "partitioned table", "view", ... */
+const char *fed_kind_name(enum fed_kind kind);
+
+/* ---- where to connect -------------------------------------------------- */
+
+/* A driver's connection parameter, by keyword. Values may be secret. */
+struct fed_param {
+  char *key;
+  char *value;
+  bool secret; /* never shown; scrubbed from messages */
+};
+
+/*
+ * A parsed URL and options: the driver, and its parameters in the order in
+ * which they were set. The URL gives the keys user, password, host, port and
+ * dbname (path for sqlite:), and the key=value pairs behind '?'.
+ */
+struct fed_dsn {
+  const struct fed_driver *drv;
+  int nparam;
+  struct fed_param *param;
+};
+
+/* Parse `url`; on error nothing is left to release and no secret is told. */
+int fed_dsn_parse(struct fed_dsn *dsn, const char *url, struct fed_err *err);
+
+/* Set or replace one parameter; the driver says if it is legal and secret.
+ * An empty value is none: it takes the parameter away. */
+int fed_dsn_set(struct fed_dsn *dsn, const char *key, const char *value,
+                struct fed_err *err);
+
+/* The value of `key`, borrowed; NULL when it was not given. */
+const char *fed_dsn_get(const struct fed_dsn *dsn, const char *key);
+
+/* The URL that gives the same parameters, without the secret ones. */
+void fed_dsn_show(const struct fed_dsn *dsn, struct fed_str *out);
+
+bool fed_dsn_equal(const struct fed_dsn *a, const struct fed_dsn *b);
+int fed_dsn_copy(struct fed_dsn *to, const struct fed_dsn *from,
+                 struct fed_err *err);
+void fed_dsn_release(struct fed_dsn *dsn);
+
+/* Take every secret value of `dsn` out of the message. */
+void fed_dsn_scrub(const struct fed_dsn *dsn, struct fed_err *err);
+
+/* ---- connections and statements ----------------------------------------- */
+
+/* Capabilities: the driver's upper bound, narrowed on each connection. */
+enum fed_cap {
+  FED_CAP_SAVEPOINT = 1 << 0, /* savepoints inside a transaction */
+  FED_CAP_READONLY = 1 << 1,  /* a transaction can be READ ONLY */
+  FED_CAP_ASYNC = 1 << 2,     /* every wait can be interrupted within 50 ms */
+  FED_CAP_MANY = 1 << 3,      /* several statements may execute at once */
+};
+
+/* The head of every driver's connection struct. */
+struct fed_conn {
+  const struct fed_driver *drv;
+  unsigned caps;         /* enum fed_cap */
+  bool broken;           /* protocol state unknown: close it */
+  bool unsettled;        /* a transaction verb was sent, its end not seen */
+  bool dirty;            /* session state may differ: reset before reuse */
+  char version[48];      /* "PostgreSQL 15.18", given by open() */
+  struct fed_list stmts; /* prepared statements kept for reuse (stmts.c) */
+  int nstmts;
+  void *lender; /* the pool's note on a lent connection (pool.c) */
+};
+
+/* The head of every driver's statement struct. */
+struct fed_stmt {
+  struct fed_conn *conn;
+  int ncol;              /* columns of the result, 0 when it gives no rows */
+  struct fed_value *row; /* ncol values, borrowed until the next call */
+  int64_t changes;       /* rows affected, once step() gave SQLITE_DONE */
+  /* Owned by stmts.c */
+  struct fed_list link;
+  char *sql;
+  enum fed_class *want;
+  int nwant;
+  bool lent;
+};
+
+enum fed_health {
+  FED_HEALTH_CLEAN, /* idle, no transaction */
+  FED_HEALTH_BUSY,  /* inside a transaction or a result */
+  FED_HEALTH_DEAD,  /* closed by the peer, or broken */
+};
+
+enum fed_isolation {
+  FED_ISOLATION_DEFAULT,
+  FED_ISOLATION_READ_COMMITTED,
+  FED_ISOLATION_REPEATABLE_READ,
+  FED_ISOLATION_SERIALIZABLE,
+};
+
+struct fed_begin {
+  enum fed_isolation isolation;
+  bool read_only;
+};
+
+/* Is `key` a connection parameter of this driver? */
+enum fed_param_kind { FED_PARAM_UNKNOWN, FED_PARAM_PLAIN, FED_PARAM_SECRET };
+
+struct fed_driver {
+  /* identity */
+  const char *name;           /* "pg", "mysql", "sqlite" */
+  const char *const *schemes; /* URL schemes, ends with NULL; first is shown */
+  unsigned caps;
+  const struct fed_dialect *dialect;
+  bool is_file; /* the URL names a file: scheme:path, no host */
+
+  /* definition: no network */
+  enum fed_param_kind (*param)(const char *key);
+  /* Check values that can be checked without connecting. */
+  int (*check)(const struct fed_dsn *dsn, struct fed_err *err);
+
+  /* connection */
+  /* Connect, set up the session, fill *out. Messages hold no secret. */
+  int (*open)(struct fed_conn **out, const struct fed_dsn *dsn,
+              const struct fed_wait *wait, struct fed_err *err);
+  /* Say goodbye without waiting, free. NULL is fine. */
+  void (*close)(struct fed_conn *conn);
+  /* Free in a forked child: the parent's session must not notice. */
+  void (*abandon)(struct fed_conn *conn);
+  /* What the client side knows, without a round trip. */
+  enum fed_health (*health)(struct fed_conn *conn);
+  /* One round trip that proves the session alive. */
+  int (*ping)(struct fed_conn *conn, const struct fed_wait *wait,
+              struct fed_err *err);
+  /* Back to the state that open() left: no transaction, no session state. */
+  int (*reset)(struct fed_conn *conn, const struct fed_wait *wait,
+               struct fed_err *err);
+  /* Ask the server to stop what `conn` runs. Any thread, never waits long. */
+  int (*cancel)(struct fed_conn *conn, struct fed_err *err);
+
+  /* statement */
+  /* Run one statement of our own text that gives no rows. */
+  int (*exec)(struct fed_conn *conn, const char *sql,
+              const struct fed_wait *wait, struct fed_err *err);
+  /*
+   * Prepare `sql`. With `want`, the result must have `nwant` columns and each
+   * must be decodable to that class: anything else is SQLITE_SCHEMA, found
+   * here or at execute(). With want NULL the driver chooses by wire type.
+   */
+  int (*prepare)(struct fed_conn *conn, const char *sql,
+                 const enum fed_class *want, int nwant, struct fed_stmt **out,
+                 const struct fed_wait *wait, struct fed_err *err);
+  /* Bind `n` values (borrowed for the call) and start. */
+  int (*execute)(struct fed_stmt *stmt, const struct fed_value *args, int n,
+                 const struct fed_wait *wait, struct fed_err *err);
+  /* SQLITE_ROW with stmt->row filled, SQLITE_DONE, or an error. */
+  int (*step)(struct fed_stmt *stmt, const struct fed_wait *wait,
+              struct fed_err *err);
+  /*
+   * End the execution: rows not read are drained when few, else cancelled;
+   * the connection is broken if that cannot be done within `wait`.
+   */
+  int (*stmt_reset)(struct fed_stmt *stmt, const struct fed_wait *wait,
+                    struct fed_err *err);
+  /* Free; must have been reset. May queue a deallocation. NULL is fine. */
+  void (*finalize)(struct fed_stmt *stmt);
+
+  /* transaction; sqltx.c has defaults in plain SQL */
+  int (*begin)(struct fed_conn *conn, const struct fed_begin *opts,
+               const struct fed_wait *wait, struct fed_err *err);
+  int (*commit)(struct fed_conn *conn, const struct fed_wait *wait,
+                struct fed_err *err);
+  int (*rollback)(struct fed_conn *conn, const struct fed_wait *wait,
+                  struct fed_err *err);
+  /* Levels count from 1; rollback_to keeps the level open. */
+  int (*savepoint)(struct fed_conn *conn, int level,
+                   const struct fed_wait *wait, struct fed_err *err);
+  int (*release)(struct fed_conn *conn, int level, const struct fed_wait *wait,
+                 struct fed_err *err);
+  int (*rollback_to)(struct fed_conn *conn, int level,
+                     const struct fed_wait *wait, struct fed_err *err);
+
+  /* catalog: one query, however many relations */
+  /* Append what `scope` names, ordered by (search path rank, name bytes). */
+  int (*catalog)(struct fed_conn *conn, const struct fed_scope *scope,
+                 struct fed_catalog *out, const struct fed_wait *wait,
+                 struct fed_err *err);
+  /* The columns that the SELECT `sql` gives; nothing is executed. */
+  int (*describe)(struct fed_conn *conn, const char *sql,
+                  struct fed_relation *out, const struct fed_wait *wait,
+                  struct fed_err *err);
+};
+
+/* The drivers compiled in, ends with NULL. */
+extern const struct fed_driver *const fed_drivers[];
+
+/* The driver of a URL scheme, compared without case; NULL when none. */
+const struct fed_driver *fed_driver_find(const char *scheme);
+
+/* Shared head set-up for open(): members that every driver starts with. */
+void fed_conn_init(struct fed_conn *conn, const struct fed_driver *drv);
+
+/* Default transaction verbs, as SQL through exec() (sqltx.c). */
+int fed_sqltx_begin(struct fed_conn *conn, const struct fed_begin *opts,
+                    const struct fed_wait *wait, struct fed_err *err);
+int fed_sqltx_commit(struct fed_conn *conn, const struct fed_wait *wait,
+                     struct fed_err *err);
+int fed_sqltx_rollback(struct fed_conn *conn, const struct fed_wait *wait,
+                       struct fed_err *err);
+int fed_sqltx_savepoint(struct fed_conn *conn, int level,
+                        const struct fed_wait *wait, struct fed_err *err);
+int fed_sqltx_release(struct fed_conn *conn, int level,
+                      const struct fed_wait *wait, struct fed_err *err);
+int fed_sqltx_rollback_to(struct fed_conn *conn, int level,
+                          const struct fed_wait *wait, struct fed_err *err);
+
+/* ---- prepared statements kept for reuse (stmts.c) ------------------------ */
+
+/* A connection keeps at most this many; the one unused longest goes first. */
+#define FED_STMTS_MAX 64
+
+/* As prepare(), but a statement kept under the same text and classes is
+ * reused. The caller gives it back with fed_stmt_put(). */
+int fed_stmt_get(struct fed_conn *conn, const char *sql,
+                 const enum fed_class *want, int nwant, struct fed_stmt **out,
+                 const struct fed_wait *wait, struct fed_err *err);
+
+/* Reset and keep it; NULL is fine. `keep` false finalizes it instead. */
+void fed_stmt_put(struct fed_stmt *stmt, bool keep,
+                  const struct fed_wait *wait);
+
+/* Finalize all that is kept: before close() and after a session reset. */
+void fed_stmts_clear(struct fed_conn *conn);
+
+/* ---- decorators ------------------------------------------------------------
+ */
+
+/* What trace.c tells of one execution, when it ends. Borrowed. */
+struct fed_trace {
+  const char *sql;
+  int64_t start_us;  /* fed_clock_us() at execute */
+  int64_t first_us;  /* until the first row or the end, in microseconds */
+  int64_t total_us;  /* until reset */
+  int64_t rows;      /* rows stepped */
+  const char *error; /* NULL when it went well */
+};
+
+typedef void fed_trace_fn(void *ctx, const struct fed_trace *trace);
+
+/*
+ * Wrap `inner` (taken, closed with the wrapper) so that every statement is
+ * told to `fn`. On SQLITE_NOMEM `inner` is still the caller's.
+ */
+int fed_trace_wrap(struct fed_conn **out, struct fed_conn *inner,
+                   fed_trace_fn *fn, void *ctx, struct fed_err *err);
+
+#ifdef FED_TEST
+/* Wrap `inner` so that calls fail when fed_fault_hit(FED_FAULT_CALL). */
+int fed_fault_wrap(struct fed_conn **out, struct fed_conn *inner,
+                   struct fed_err *err);
+#endif
+
+/* ---- wrappers: what callers use --------------------------------------------
+ */
+
+/* Connect; on error the message is scrubbed of every secret of `dsn`. */
+int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,
+                  const struct fed_wait *wait, struct fed_err *err);
+/* Finalize what is kept and close; NULL is fine. */
+void fed_conn_close(struct fed_conn *conn);
+/* Forked child: free without the server noticing; NULL is fine. */
+void fed_conn_abandon(struct fed_conn *conn);
+
+static inline enum fed_health fed_conn_health(struct fed_conn *conn)
+{
+  if (conn->broken || conn->unsettled) return FED_HEALTH_DEAD;
+  return conn->drv->health(conn);
+}
+
+static inline int fed_conn_ping(struct fed_conn *conn,
+                                const struct fed_wait *wait,
+                                struct fed_err *err)
+{
+  return conn->drv->ping(conn, wait, err);
+}
+
+/* Session state back to that of a new connection; kept statements go. */
+int fed_conn_reset(struct fed_conn *conn, const struct fed_wait *wait,
+                   struct fed_err *err);
+
+static inline int fed_conn_cancel(struct fed_conn *conn, struct fed_err *err)
+{
+  return conn->drv->cancel(conn, err);
+}
+
+static inline int fed_conn_exec(struct fed_conn *conn, const char *sql,
+                                const struct fed_wait *wait,
+                                struct fed_err *err)
+{
+  return conn->drv->exec(conn, sql, wait, err);
+}
+
+static inline int fed_conn_catalog(struct fed_conn *conn,
+                                   const struct fed_scope *scope,
+                                   struct fed_catalog *out,
+                                   const struct fed_wait *wait,
+                                   struct fed_err *err)
+{
+  return conn->drv->catalog(conn, scope, out, wait, err);
+}
+
+static inline int fed_conn_describe(struct fed_conn *conn, const char *sql,
+                                    struct fed_relation *out,
+                                    const struct fed_wait *wait,
+                                    struct fed_err *err)
+{
+  return conn->drv->describe(conn, sql, out, wait, err);
+}
+
+static inline int fed_stmt_execute(struct fed_stmt *stmt,
+                                   const struct fed_value *args, int n,
+                                   const struct fed_wait *wait,
+                                   struct fed_err *err)
+{
+  return stmt->conn->drv->execute(stmt, args, n, wait, err);
+}
+
+static inline int fed_stmt_step(struct fed_stmt *stmt,
+                                const struct fed_wait *wait,
+                                struct fed_err *err)
+{
+  return stmt->conn->drv->step(stmt, wait, err);
+}
+
+/*
+ * Transaction verbs. The connection is unsettled from before the verb is
+ * sent until it is known to have succeeded; an unsettled connection is
+ * closed, never lent again (postgres_fdw calls this changing_xact_state).
+ */
+static inline int fed_conn_settle(struct fed_conn *conn, int rc)
+{
+  if (rc == SQLITE_OK) conn->unsettled = false;
+  return rc;
+}
+
+static inline int fed_conn_begin(struct fed_conn *conn,
+                                 const struct fed_begin *opts,
+                                 const struct fed_wait *wait,
+                                 struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->begin(conn, opts, wait, err));
+}
+
+static inline int fed_conn_commit(struct fed_conn *conn,
+                                  const struct fed_wait *wait,
+                                  struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->commit(conn, wait, err));
+}
+
+static inline int fed_conn_rollback(struct fed_conn *conn,
+                                    const struct fed_wait *wait,
+                                    struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->rollback(conn, wait, err));
+}
+
+static inline int fed_conn_savepoint(struct fed_conn *conn, int level,
+                                     const struct fed_wait *wait,
+                                     struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->savepoint(conn, level, wait, err));
+}
+
+static inline int fed_conn_release(struct fed_conn *conn, int level,
+                                   const struct fed_wait *wait,
+                                   struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->release(conn, level, wait, err));
+}
+
+static inline int fed_conn_rollback_to(struct fed_conn *conn, int level,
+                                       const struct fed_wait *wait,
+                                       struct fed_err *err)
+{
+  conn->unsettled = true;
+  return fed_conn_settle(conn, conn->drv->rollback_to(conn, level, wait, err));
+}
+
+#endif

@@ -1,0 +1,777 @@
+/*
+ * The sqlite driver: other SQLite files, through handles of its own.
+ *
+ * It needs no server, so the whole test suite runs on it. Every column has
+ * FED_CLASS_ANY (a SQLite column holds what it likes) but the rowid's alias,
+ * which is always an integer. Handles never have our module, do not trust the
+ * file's schema, and take "x" for a name only, never for a string.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "drv/dialect.h"
+#include "drv/drv.h"
+
+#define SQ_PROGRESS_OPS 1000 /* a few microseconds between two looks */
+
+struct sq_conn {
+  struct fed_conn base; /* first */
+  sqlite3 *db;
+  struct fed_dsn dsn; /* kept: reset() opens anew */
+  struct stat file;   /* which file it was when opened */
+  int64_t busy_ms;
+  const struct fed_wait *wait; /* of the call that runs now */
+  int64_t next_look;           /* when to ask `wait` again */
+  bool read_only;              /* inside a read-only transaction */
+};
+
+struct sq_stmt {
+  struct fed_stmt base; /* first */
+  sqlite3_stmt *stmt;
+  enum fed_class *want; /* a copy; NULL takes whatever comes */
+};
+
+static struct sq_conn *sq_of(struct fed_conn *conn)
+{
+  return (struct sq_conn *)conn;
+}
+
+/* ---- waiting --------------------------------------------------------------
+ */
+
+/* Called by SQLite while it computes; true stops it with SQLITE_INTERRUPT. */
+static int sq_progress(void *arg)
+{
+  struct sq_conn *sq = arg;
+  struct fed_err ignored = FED_ERR_INIT;
+  int64_t now;
+
+  if (!sq->wait || (now = fed_clock_ms()) < sq->next_look) return 0;
+  sq->next_look = now + FED_WAIT_SLICE;
+  return fed_wait_check(sq->wait, "", &ignored) != SQLITE_OK;
+}
+
+/* Called by SQLite while another process holds a lock. */
+static int sq_busy(void *arg, int count)
+{
+  struct sq_conn *sq = arg;
+  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_wait wait = fed_wait_within(sq->wait, sq->busy_ms);
+
+  if (count == 0) sq->next_look = fed_clock_deadline(sq->busy_ms);
+  if (fed_clock_ms() >= sq->next_look) return 0;
+  if (fed_wait_check(&wait, "", &ignored) != SQLITE_OK) return 0;
+  sqlite3_sleep(count < 10 ? 1 + count : FED_WAIT_SLICE / 2);
+  return 1;
+}
+
+static void sq_enter(struct sq_conn *sq, const struct fed_wait *wait)
+{
+  sq->wait = wait;
+  sq->next_look = 0;
+}
+
+/* ---- errors -----------------------------------------------------------------
+ */
+
+/* Turn the handle's error into ours. */
+static int sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
+{
+  const char *msg = sqlite3_errmsg(sq->db);
+
+  /* SQLite says "interrupted" for a passed deadline too: ask which it was. */
+  if (rc == SQLITE_INTERRUPT && sq->wait) {
+    int why = fed_wait_check(sq->wait, "waiting for rows", err);
+
+    if (why != SQLITE_OK) return why;
+  }
+  if (rc == SQLITE_ERROR &&
+      (strstr(msg, "no such table") || strstr(msg, "no such column")))
+    rc = SQLITE_SCHEMA;
+  fed_err_native(err, sqlite3_extended_errcode(sq->db), NULL);
+  return fed_err_set(err, rc, "%s (SQLite error %d)", msg,
+                     sqlite3_extended_errcode(sq->db));
+}
+
+/* ---- definition
+ * ---------------------------------------------------------------- */
+
+static enum fed_param_kind sq_param(const char *key)
+{
+  static const char *const keys[] = {"path", "mode", "busy_timeout",
+                                     "immutable", "vfs"};
+
+  for (size_t i = 0; i < FED_LEN(keys); i++)
+    if (strcmp(keys[i], key) == 0) return FED_PARAM_PLAIN;
+  return FED_PARAM_UNKNOWN;
+}
+
+/* The busy timeout in ms: digits only, as in SQLite's pragma. -1: wrong. */
+static int64_t sq_busy_ms(const struct fed_dsn *dsn)
+{
+  const char *text = fed_dsn_get(dsn, "busy_timeout");
+  char *end;
+  long long ms;
+
+  if (!text) return 5000;
+  ms = strtoll(text, &end, 10);
+  return *text && !*end && ms >= 0 ? ms : -1;
+}
+
+static int sq_check(const struct fed_dsn *dsn, struct fed_err *err)
+{
+  const char *path = fed_dsn_get(dsn, "path");
+  const char *mode = fed_dsn_get(dsn, "mode");
+
+  if (!path || !*path || strcmp(path, ":memory:") == 0)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "a sqlite server needs a file: sqlite:/path/to/file.db");
+  if (mode && strcmp(mode, "ro") && strcmp(mode, "rw") && strcmp(mode, "rwc"))
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "mode '%s' is not one of ro, rw, rwc", mode);
+  if (sq_busy_ms(dsn) < 0)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "busy_timeout '%s' is not a number of milliseconds",
+                       fed_dsn_get(dsn, "busy_timeout"));
+  return SQLITE_OK;
+}
+
+/* ---- connection
+ * ------------------------------------------------------------------ */
+
+/* file:PATH?mode=..&immutable=..: the only form that carries every option. */
+static char *sq_uri(const struct fed_dsn *dsn)
+{
+  const char *mode = fed_dsn_get(dsn, "mode");
+  const char *immutable = fed_dsn_get(dsn, "immutable");
+  struct fed_str uri;
+
+  fed_str_init(&uri, FED_STR_SQL);
+  fed_str_add(&uri, "file:");
+  for (const char *p = fed_dsn_get(dsn, "path"); *p; p++)
+    if (strchr("%?#", *p))
+      fed_str_addf(&uri, "%%%02X", (unsigned)*p);
+    else
+      fed_str_addc(&uri, *p);
+  fed_str_addf(&uri, "?mode=%s", mode ? mode : "rw");
+  if (immutable) fed_str_addf(&uri, "&immutable=%s", immutable);
+  return fed_str_detach(&uri);
+}
+
+/* What a file must not be able to do to us, and we not to it. */
+static void sq_harden(struct sq_conn *sq)
+{
+  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+  /* A column dropped under us must be an error, not the string of its name. */
+  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+  sqlite3_busy_handler(sq->db, sq_busy, sq);
+  sqlite3_progress_handler(sq->db, SQ_PROGRESS_OPS, sq_progress, sq);
+}
+
+/* Open the file and read its header, so that "not a database" shows here. */
+static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  const char *path = fed_dsn_get(&sq->dsn, "path");
+  char *uri = sq_uri(&sq->dsn);
+  int rc;
+
+  if (!uri) return fed_err_nomem(err);
+  sq_enter(sq, wait);
+  rc = sqlite3_open_v2(uri, &sq->db,
+                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                         SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+                         SQLITE_OPEN_PRIVATECACHE,
+                       fed_dsn_get(&sq->dsn, "vfs"));
+  fed_free(uri);
+  if (rc == SQLITE_OK) {
+    sq_harden(sq);
+    rc = sqlite3_exec(sq->db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL,
+                      NULL);
+  }
+  if (rc != SQLITE_OK) {
+    sq_error(sq, rc, err);
+    fed_err_prefix(err, "cannot open '%s': ", path);
+    return err->rc;
+  }
+  stat(path, &sq->file);
+  return SQLITE_OK;
+}
+
+static void sq_close(struct fed_conn *conn)
+{
+  struct sq_conn *sq = sq_of(conn);
+
+  if (!sq) return;
+  sq->wait = NULL;
+  sqlite3_close_v2(sq->db);
+  fed_dsn_release(&sq->dsn);
+  fed_free(sq);
+}
+
+/* A forked child may not even close a SQLite handle: it is left alone. */
+static void sq_abandon(struct fed_conn *conn)
+{
+  fed_dsn_release(&sq_of(conn)->dsn);
+  fed_free(conn);
+}
+
+extern const struct fed_driver fed_driver_sqlite;
+
+static int sq_open(struct fed_conn **out, const struct fed_dsn *dsn,
+                   const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_conn *sq = fed_alloc(sizeof *sq);
+  int rc;
+
+  if (!sq) return fed_err_nomem(err);
+  fed_conn_init(&sq->base, &fed_driver_sqlite);
+  snprintf(sq->base.version, sizeof sq->base.version, "SQLite %s",
+           sqlite3_libversion());
+  sq->busy_ms = sq_busy_ms(dsn);
+  rc = fed_dsn_copy(&sq->dsn, dsn, err);
+  if (rc == SQLITE_OK) rc = sq_connect(sq, wait, err);
+  if (rc != SQLITE_OK) {
+    sq_close(&sq->base);
+    return rc;
+  }
+  *out = &sq->base;
+  return SQLITE_OK;
+}
+
+/* A file replaced by another of the same name would be read for ever. */
+static bool sq_same_file(const struct sq_conn *sq)
+{
+  struct stat now;
+
+  return stat(fed_dsn_get(&sq->dsn, "path"), &now) == 0 &&
+         now.st_dev == sq->file.st_dev && now.st_ino == sq->file.st_ino;
+}
+
+static enum fed_health sq_health(struct fed_conn *conn)
+{
+  struct sq_conn *sq = sq_of(conn);
+
+  if (!sq_same_file(sq)) return FED_HEALTH_DEAD;
+  if (!sqlite3_get_autocommit(sq->db)) return FED_HEALTH_BUSY;
+  for (sqlite3_stmt *s = sqlite3_next_stmt(sq->db, NULL); s;
+       s = sqlite3_next_stmt(sq->db, s))
+    if (sqlite3_stmt_busy(s)) return FED_HEALTH_BUSY;
+  return FED_HEALTH_CLEAN;
+}
+
+static int sq_exec(struct fed_conn *conn, const char *sql,
+                   const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  int rc;
+
+  sq_enter(sq, wait);
+  rc = sqlite3_exec(sq->db, sql, NULL, NULL, NULL);
+  return rc == SQLITE_OK ? SQLITE_OK : sq_error(sq, rc, err);
+}
+
+static int sq_ping(struct fed_conn *conn, const struct fed_wait *wait,
+                   struct fed_err *err)
+{
+  return sq_exec(conn, "SELECT 1 FROM sqlite_schema LIMIT 1", wait, err);
+}
+
+/* TEMP tables, attached files and pragmas go only with the handle. */
+static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
+                    struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+
+  sq_enter(sq, wait);
+  sq->read_only = false;
+  if (!sqlite3_get_autocommit(sq->db))
+    sqlite3_exec(sq->db, "ROLLBACK; PRAGMA query_only=0", NULL, NULL, NULL);
+  if (!conn->dirty) return SQLITE_OK;
+  sqlite3_close_v2(sq->db);
+  sq->db = NULL;
+  return sq_connect(sq, wait, err);
+}
+
+static int sq_cancel(struct fed_conn *conn, struct fed_err *err)
+{
+  (void)err;
+  sqlite3_interrupt(sq_of(conn)->db);
+  return SQLITE_OK;
+}
+
+/* ---- statement
+ * --------------------------------------------------------------------- */
+
+static void sq_finalize(struct fed_stmt *base)
+{
+  struct sq_stmt *stmt = (struct sq_stmt *)base;
+
+  if (!stmt) return;
+  sqlite3_finalize(stmt->stmt);
+  fed_free(stmt->base.row);
+  fed_free(stmt->want);
+  fed_free(stmt);
+}
+
+/* Exactly one statement: what follows it must be blank. */
+static int sq_single(struct sq_conn *sq, sqlite3_stmt *stmt, const char *tail,
+                     struct fed_err *err)
+{
+  sqlite3_stmt *more = NULL;
+
+  if (!stmt) return fed_err_set(err, SQLITE_ERROR, "the statement is empty");
+  sqlite3_prepare_v2(sq->db, tail, -1, &more, NULL);
+  sqlite3_finalize(more);
+  if (more || sqlite3_errcode(sq->db) != SQLITE_OK)
+    return fed_err_set(err, SQLITE_ERROR, "more than one statement");
+  return SQLITE_OK;
+}
+
+/* Room for a row, and what it must look like. */
+static int sq_shape(struct sq_stmt *stmt, const enum fed_class *want, int nwant,
+                    struct fed_err *err)
+{
+  size_t n = (size_t)stmt->base.ncol;
+
+  if (want && nwant != stmt->base.ncol)
+    return fed_err_set(err, SQLITE_SCHEMA, "%d columns where %d were expected",
+                       stmt->base.ncol, nwant);
+  stmt->base.row = fed_calloc(n, sizeof *stmt->base.row);
+  if (!stmt->base.row) return fed_err_nomem(err);
+  if (!want) return SQLITE_OK;
+  stmt->want = fed_calloc(n, sizeof *want);
+  if (!stmt->want) return fed_err_nomem(err);
+  memcpy(stmt->want, want, n * sizeof *want);
+  return SQLITE_OK;
+}
+
+static int sq_prepare(struct fed_conn *conn, const char *sql,
+                      const enum fed_class *want, int nwant,
+                      struct fed_stmt **out, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  struct sq_stmt *stmt = fed_alloc(sizeof *stmt);
+  const char *tail = "";
+  int rc;
+
+  if (!stmt) return fed_err_nomem(err);
+  stmt->base.conn = conn;
+  fed_list_init(&stmt->base.link);
+  sq_enter(sq, wait);
+  rc = sqlite3_prepare_v3(sq->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                          &stmt->stmt, &tail);
+  rc = rc == SQLITE_OK ? sq_single(sq, stmt->stmt, tail, err)
+                       : sq_error(sq, rc, err);
+  if (rc != SQLITE_OK) goto out;
+  stmt->base.ncol = sqlite3_column_count(stmt->stmt);
+  rc = sq_shape(stmt, want, nwant, err);
+out:
+  if (rc == SQLITE_OK)
+    *out = &stmt->base;
+  else
+    sq_finalize(&stmt->base);
+  return rc;
+}
+
+static int sq_bind(struct sq_stmt *stmt, int i, const struct fed_value *arg)
+{
+  switch (arg->type) {
+  case FED_NULL:
+    return sqlite3_bind_null(stmt->stmt, i);
+  case FED_INT:
+    return sqlite3_bind_int64(stmt->stmt, i, arg->i);
+  case FED_REAL:
+    return sqlite3_bind_double(stmt->stmt, i, arg->r);
+  case FED_TEXT:
+    return sqlite3_bind_text64(stmt->stmt, i, arg->p, (uint64_t)arg->size,
+                               SQLITE_TRANSIENT, SQLITE_UTF8);
+  case FED_BLOB:
+    if (arg->size == 0) return sqlite3_bind_zeroblob(stmt->stmt, i, 0);
+    return sqlite3_bind_blob64(stmt->stmt, i, arg->p, (uint64_t)arg->size,
+                               SQLITE_TRANSIENT);
+  }
+  return SQLITE_MISUSE;
+}
+
+static int sq_execute(struct fed_stmt *base, const struct fed_value *args,
+                      int n, const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_stmt *stmt = (struct sq_stmt *)base;
+  struct sq_conn *sq = sq_of(base->conn);
+  int wanted = sqlite3_bind_parameter_count(stmt->stmt);
+
+  sq_enter(sq, wait);
+  if (n != wanted)
+    return fed_err_set(err, SQLITE_RANGE, "%d arguments for %d parameters", n,
+                       wanted);
+  if (sq->read_only && !sqlite3_stmt_readonly(stmt->stmt))
+    return fed_err_set(err, SQLITE_READONLY,
+                       "the statement writes, but this place only reads");
+  for (int i = 0; i < n; i++) {
+    int rc = sq_bind(stmt, i + 1, &args[i]);
+
+    if (rc != SQLITE_OK) return sq_error(sq, rc, err);
+  }
+  return SQLITE_OK;
+}
+
+/* Does a value fit the class the table was declared with? */
+static bool sq_fits(enum fed_class want, const struct fed_value *value)
+{
+  enum fed_type storage = fed_class_storage(want);
+
+  return want == FED_CLASS_ANY || value->type == FED_NULL ||
+         value->type == storage;
+}
+
+static void sq_column(sqlite3_stmt *stmt, int i, struct fed_value *value)
+{
+  switch (sqlite3_column_type(stmt, i)) {
+  case SQLITE_INTEGER:
+    *value = fed_value_int(sqlite3_column_int64(stmt, i));
+    break;
+  case SQLITE_FLOAT:
+    *value = fed_value_real(sqlite3_column_double(stmt, i));
+    break;
+  case SQLITE_TEXT: {
+    const void *text = sqlite3_column_text(stmt, i);
+
+    *value = fed_value_text(text, sqlite3_column_bytes(stmt, i));
+    break;
+  }
+  case SQLITE_BLOB: {
+    const void *blob = sqlite3_column_blob(stmt, i);
+
+    *value = fed_value_blob(blob, sqlite3_column_bytes(stmt, i));
+    break;
+  }
+  default:
+    *value = fed_value_null();
+  }
+}
+
+static int sq_row(struct sq_stmt *stmt, struct fed_err *err)
+{
+  struct fed_stmt *base = &stmt->base;
+
+  for (int i = 0; i < base->ncol; i++) {
+    struct fed_value *value = &base->row[i];
+
+    sq_column(stmt->stmt, i, value);
+    if ((value->type == FED_TEXT || value->type == FED_BLOB) && !value->p &&
+        value->size)
+      return fed_err_nomem(err);
+    if (stmt->want && !sq_fits(stmt->want[i], value))
+      return fed_err_set(err, SQLITE_SCHEMA, "column '%s' is no longer %s",
+                         sqlite3_column_name(stmt->stmt, i),
+                         fed_class_name(stmt->want[i]));
+  }
+  return SQLITE_ROW;
+}
+
+/* Rows this statement changed; a SELECT leaves the old count standing. */
+static int64_t sq_changes(struct sq_stmt *stmt, sqlite3 *db)
+{
+  return sqlite3_stmt_readonly(stmt->stmt) ? 0 : sqlite3_changes64(db);
+}
+
+static int sq_step(struct fed_stmt *base, const struct fed_wait *wait,
+                   struct fed_err *err)
+{
+  struct sq_stmt *stmt = (struct sq_stmt *)base;
+  struct sq_conn *sq = sq_of(base->conn);
+  int rc;
+
+  sq->wait = wait; /* next_look stays: one look per slice, not per row */
+  rc = sqlite3_step(stmt->stmt);
+  if (rc == SQLITE_ROW) return sq_row(stmt, err);
+  if (rc != SQLITE_DONE) return sq_error(sq, rc, err);
+  base->changes = sq_changes(stmt, sq->db);
+  return SQLITE_DONE;
+}
+
+static int sq_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
+                         struct fed_err *err)
+{
+  struct sq_stmt *stmt = (struct sq_stmt *)base;
+
+  (void)wait;
+  (void)err;
+  sqlite3_reset(stmt->stmt); /* its code repeats step()'s error */
+  sqlite3_clear_bindings(stmt->stmt);
+  return SQLITE_OK;
+}
+
+/* ---- transaction
+ * ------------------------------------------------------------------------ */
+
+/* A read-only transaction: SQLite has a pragma for it, not a BEGIN option. */
+static int sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
+                    const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  int rc = sq_exec(conn, "BEGIN", wait, err);
+
+  if (rc != SQLITE_OK || !opts->read_only) return rc;
+  sq->read_only = true;
+  return sq_exec(conn, "PRAGMA query_only=1", wait, err);
+}
+
+static int sq_end(struct fed_conn *conn, const char *verb,
+                  const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  int rc = sq_exec(conn, verb, wait, err);
+
+  if (rc != SQLITE_OK || !sq->read_only) return rc;
+  sq->read_only = false;
+  return sq_exec(conn, "PRAGMA query_only=0", wait, err);
+}
+
+static int sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
+                     struct fed_err *err)
+{
+  return sq_end(conn, "COMMIT", wait, err);
+}
+
+static int sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  return sq_end(conn, "ROLLBACK", wait, err);
+}
+
+/* ---- catalog
+ * --------------------------------------------------------------------------------
+ */
+
+/* table_list knows shadow tables; sqlite_schema would show them as tables. */
+static const char sq_tables_sql[] =
+  "SELECT name, type, wr FROM pragma_table_list"
+  " WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
+  " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+  " AND (?1 IS NULL OR name = ?1 COLLATE NOCASE) ORDER BY name";
+
+static const char sq_columns_sql[] =
+  "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)"
+  " WHERE hidden <> 1 ORDER BY cid";
+
+static const char *sq_text(sqlite3_stmt *stmt, int i)
+{
+  const unsigned char *text = sqlite3_column_text(stmt, i);
+
+  return text ? (const char *)text : "";
+}
+
+/* Only collations that every SQLite has may be declared on our side. */
+static int sq_collation(struct sq_conn *sq, const char *table,
+                        struct fed_column *col, struct fed_err *err)
+{
+  static const char *const known[] = {"BINARY", "NOCASE", "RTRIM"};
+  const char *collation = NULL;
+
+  /* A view has no collations to tell; equal bytes are equal in any. */
+  col->textcmp = FED_TEXTCMP_LOOSE;
+  if (sqlite3_table_column_metadata(sq->db, "main", table, col->name, NULL,
+                                    &collation, NULL, NULL, NULL) != SQLITE_OK)
+    return SQLITE_OK;
+  for (size_t i = 0; i < FED_LEN(known); i++) {
+    if (sqlite3_stricmp(known[i], collation) != 0) continue;
+    col->textcmp = FED_TEXTCMP_BYTES;
+    if (i == 0) return SQLITE_OK;
+    col->collation = fed_strdup(known[i]);
+    return col->collation ? SQLITE_OK : fed_err_nomem(err);
+  }
+  return SQLITE_OK;
+}
+
+/*
+ * PRIMARY KEY alone lets NULLs in, and then names no row. Only the rowid's
+ * alias (a single INTEGER PRIMARY KEY) is never NULL by itself.
+ */
+static void sq_key(struct fed_relation *rel, bool may_alias)
+{
+  bool nulls = false;
+
+  for (int i = 0; i < rel->ncol; i++) {
+    struct fed_column *col = &rel->col[i];
+
+    if (!col->key) continue;
+    if (may_alias && sqlite3_stricmp(col->type, "INTEGER") == 0) {
+      col->class = FED_CLASS_INT;
+      col->notnull = true;
+    }
+    nulls |= !col->notnull;
+  }
+  for (int i = 0; i < rel->ncol && nulls; i++)
+    rel->col[i].key = 0;
+}
+
+/*
+ * Add the columns of one table. A virtual table whose module this handle
+ * lacks has none that could be read: *readable says so.
+ */
+static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
+                      bool has_rowid, bool *readable, struct fed_err *err)
+{
+  sqlite3_stmt *stmt = NULL;
+  int npk = 0;
+  int rc;
+
+  rc = sqlite3_prepare_v2(sq->db, sq_columns_sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_bind_text(stmt, 1, rel->name, -1, SQLITE_STATIC);
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    struct fed_column *col =
+      fed_relation_add(rel, sq_text(stmt, 0), sq_text(stmt, 1));
+
+    if (!col) {
+      rc = fed_err_nomem(err);
+      break;
+    }
+    col->notnull = sqlite3_column_int(stmt, 2) != 0;
+    col->key = sqlite3_column_int(stmt, 3);
+    npk += col->key > 0;
+    rc = sq_collation(sq, rel->name, col, err);
+  }
+  if (rc == SQLITE_NOMEM) goto out;
+  rc = sqlite3_reset(stmt) == SQLITE_NOMEM ? fed_err_nomem(err) : SQLITE_OK;
+  *readable = rel->ncol > 0;
+  if (npk) sq_key(rel, npk == 1 && has_rowid);
+out:
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+/* The row count ANALYZE left, else the highest rowid as an upper bound. */
+static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
+{
+  char *sql[2];
+  double rows = -1;
+
+  sql[0] = sqlite3_mprintf("SELECT CAST(stat AS INT) FROM sqlite_stat1"
+                           " WHERE tbl = %Q LIMIT 1",
+                           table);
+  sql[1] = sqlite3_mprintf("SELECT max(_rowid_) FROM main.\"%w\"", table);
+  for (int i = 0; i < (has_rowid ? 2 : 1) && rows < 0; i++) {
+    sqlite3_stmt *stmt = NULL;
+
+    if (sql[i] &&
+        sqlite3_prepare_v2(sq->db, sql[i], -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+      rows = sqlite3_column_double(stmt, 0);
+    sqlite3_finalize(stmt);
+  }
+  sqlite3_free(sql[0]);
+  sqlite3_free(sql[1]);
+  return rows < 0 && has_rowid ? 0 : rows;
+}
+
+static int sq_table(struct sq_conn *sq, sqlite3_stmt *stmt,
+                    struct fed_catalog *out, struct fed_err *err)
+{
+  struct fed_relation *rel = fed_catalog_add(out, "main", sq_text(stmt, 0));
+  bool is_table = strcmp(sq_text(stmt, 1), "table") == 0;
+  bool has_rowid = is_table && sqlite3_column_int(stmt, 2) == 0;
+  bool readable = false;
+  int rc;
+
+  if (!rel) return fed_err_nomem(err);
+  rel->on_path = true;
+  if (strcmp(sq_text(stmt, 1), "view") == 0) rel->kind = FED_KIND_VIEW;
+  rc = sq_columns(sq, rel, has_rowid, &readable, err);
+  if (rc != SQLITE_OK) return rc;
+  if (!readable) {
+    fed_relation_release(rel);
+    out->nrel--;
+    return SQLITE_OK;
+  }
+  if (is_table) rel->rows = sq_estimate(sq, rel->name, has_rowid);
+  return SQLITE_OK;
+}
+
+static int sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
+                      struct fed_catalog *out, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  sqlite3_stmt *stmt = NULL;
+  int rc;
+
+  if (scope->schema && strcmp(scope->schema, "*") != 0 &&
+      sqlite3_stricmp(scope->schema, "main") != 0)
+    return SQLITE_OK;
+  sq_enter(sq, wait);
+  rc = sqlite3_prepare_v2(sq->db, sq_tables_sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK && scope->table)
+    rc = sqlite3_bind_text(stmt, 1, scope->table, -1, SQLITE_STATIC);
+  if (rc != SQLITE_OK) rc = sq_error(sq, rc, err);
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+    rc = sq_table(sq, stmt, out, err);
+  if (rc == SQLITE_OK && (rc = sqlite3_reset(stmt)) != SQLITE_OK)
+    rc = sq_error(sq, rc, err);
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+static int sq_describe(struct fed_conn *conn, const char *sql,
+                       struct fed_relation *out, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  struct fed_stmt *base = NULL;
+  int rc = sq_prepare(conn, sql, NULL, 0, &base, wait, err);
+  sqlite3_stmt *stmt;
+
+  if (rc != SQLITE_OK) return rc;
+  stmt = ((struct sq_stmt *)base)->stmt;
+  if (base->ncol == 0)
+    rc = fed_err_set(err, SQLITE_ERROR, "the query gives no columns");
+  else if (!sqlite3_stmt_readonly(stmt))
+    rc = fed_err_set(err, SQLITE_READONLY, "the query writes");
+  for (int i = 0; i < base->ncol && rc == SQLITE_OK; i++) {
+    const char *name = sqlite3_column_name(stmt, i);
+    const char *type = sqlite3_column_decltype(stmt, i);
+
+    if (!name || !fed_relation_add(out, name, type ? type : ""))
+      rc = fed_err_nomem(err);
+  }
+  sq_finalize(base);
+  return rc;
+}
+
+static const char *const sq_schemes[] = {"sqlite", NULL};
+
+const struct fed_driver fed_driver_sqlite = {
+  .name = "sqlite",
+  .schemes = sq_schemes,
+  .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC | FED_CAP_MANY,
+  .dialect = &fed_dialect_sqlite,
+  .is_file = true,
+  .param = sq_param,
+  .check = sq_check,
+  .open = sq_open,
+  .close = sq_close,
+  .abandon = sq_abandon,
+  .health = sq_health,
+  .ping = sq_ping,
+  .reset = sq_reset,
+  .cancel = sq_cancel,
+  .exec = sq_exec,
+  .prepare = sq_prepare,
+  .execute = sq_execute,
+  .step = sq_step,
+  .stmt_reset = sq_stmt_reset,
+  .finalize = sq_finalize,
+  .begin = sq_begin,
+  .commit = sq_commit,
+  .rollback = sq_rollback,
+  .savepoint = fed_sqltx_savepoint,
+  .release = fed_sqltx_release,
+  .rollback_to = fed_sqltx_rollback_to,
+  .catalog = sq_catalog,
+  .describe = sq_describe,
+};

@@ -1,0 +1,263 @@
+/*
+ * functions: the SQL functions. An addition is the function and one row of
+ * the table at the end; registration and fed_help follow from it.
+ */
+#include "ext/functions.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+static struct fed_db *function_db(sqlite3_context *ctx)
+{
+  return sqlite3_user_data(ctx);
+}
+
+static void function_result(sqlite3_context *ctx, int rc,
+                            const struct fed_err *err, int64_t value)
+{
+  if (rc == SQLITE_OK)
+    sqlite3_result_int64(ctx, value);
+  else
+    fed_result_err(ctx, err);
+}
+
+/* Argument `i` as text that holds no NUL; NULL with an error set. */
+static const char *function_text(sqlite3_value **argv, int i, const char *what,
+                                 struct fed_err *err)
+{
+  const char *text;
+
+  if (sqlite3_value_type(argv[i]) == SQLITE_NULL) {
+    fed_err_set(err, SQLITE_MISUSE, "%s is NULL", what);
+    return NULL;
+  }
+  text = (const char *)sqlite3_value_text(argv[i]);
+  if (!text)
+    fed_err_nomem(err);
+  else if (strlen(text) != (size_t)sqlite3_value_bytes(argv[i])) {
+    fed_err_set(err, SQLITE_MISUSE, "%s holds a NUL character", what);
+    text = NULL;
+  }
+  return text;
+}
+
+/* The arguments from `first` on as texts; *out is fed_free()d. */
+static int function_options(int argc, sqlite3_value **argv, int first,
+                            const char ***out, struct fed_err *err)
+{
+  const char **options =
+    fed_calloc((size_t)(argc - first) + 1, sizeof *options);
+
+  if (!options) return fed_err_nomem(err);
+  for (int i = first; i < argc; i++) {
+    options[i - first] = function_text(argv, i, "an option", err);
+    if (options[i - first]) continue;
+    fed_free(options);
+    return err->rc;
+  }
+  *out = options;
+  return SQLITE_OK;
+}
+
+/* ---- servers
+ * ------------------------------------------------------------------- */
+
+static int function_show(sqlite3_context *ctx, const char *name,
+                         struct fed_err *err)
+{
+  struct fed_server *server = NULL;
+  struct fed_str text;
+  int rc = fed_server_find(name, &server, err);
+
+  if (rc != SQLITE_OK) return rc;
+  fed_str_init(&text, FED_STR_SQL);
+  fed_server_show(server, &text);
+  rc = fed_str_err(&text, err);
+  if (rc == SQLITE_OK)
+    sqlite3_result_text(ctx, text.s, (int)text.len, SQLITE_TRANSIENT);
+  fed_str_release(&text);
+  fed_server_unref(server);
+  return rc;
+}
+
+static void function_server(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char **options = NULL;
+  const char *name = NULL, *url = NULL;
+  int rc = SQLITE_OK;
+
+  if (argc == 0)
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "usage: fed_server(name, url [, 'option=value'...]), or "
+                     "fed_server(name) to show one");
+  if (rc == SQLITE_OK && !(name = function_text(argv, 0, "the name", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK && argc > 1) {
+    url = function_text(argv, 1, "the URL", &err);
+    rc = url ? function_options(argc, argv, 2, &options, &err) : err.rc;
+    if (rc == SQLITE_OK)
+      rc = fed_server_define(name, url, options, argc - 2, &err);
+    fed_free(options);
+  }
+  if (rc == SQLITE_OK) rc = function_show(ctx, name, &err);
+  if (rc != SQLITE_OK) fed_result_err(ctx, &err);
+}
+
+static void function_server_drop(sqlite3_context *ctx, int argc,
+                                 sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *name = function_text(argv, 0, "the name", &err);
+  int rc = name ? fed_server_drop(name, &err) : err.rc;
+
+  (void)argc;
+  function_result(ctx, rc, &err, 1);
+}
+
+/* ---- tables
+ * ------------------------------------------------------------------------ */
+
+static void function_attach(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char **options = NULL;
+  const char *server = NULL;
+  int ntable = 0;
+  int rc = SQLITE_OK;
+
+  if (argc == 0)
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "usage: fed_attach(server [, 'schema=...', 'tables=...', "
+                     "'as=...'])");
+  if (rc == SQLITE_OK && !(server = function_text(argv, 0, "the server", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK) rc = function_options(argc, argv, 1, &options, &err);
+  if (rc == SQLITE_OK)
+    rc = fed_attach(function_db(ctx), server, options, argc - 1, &ntable, &err);
+  fed_free(options);
+  function_result(ctx, rc, &err, ntable);
+}
+
+/* fed_detach and fed_refresh: a name in, a number of tables out. */
+static void function_named(sqlite3_context *ctx, sqlite3_value **argv,
+                           int (*call)(struct fed_db *, const char *, int *,
+                                       struct fed_err *))
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *name = function_text(argv, 0, "the name", &err);
+  int ntable = 0;
+  int rc = name ? call(function_db(ctx), name, &ntable, &err) : err.rc;
+
+  function_result(ctx, rc, &err, ntable);
+}
+
+static void function_detach(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  (void)argc;
+  function_named(ctx, argv, fed_detach);
+}
+
+static void function_refresh(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv)
+{
+  (void)argc;
+  function_named(ctx, argv, fed_refresh);
+}
+
+static void function_trust(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *schema = function_text(argv, 0, "the database's name", &err);
+  int rc = schema ? fed_trust(function_db(ctx), schema, &err) : err.rc;
+
+  (void)argc;
+  function_result(ctx, rc, &err, 1);
+}
+
+static void function_exec(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *server = NULL, *sql = NULL;
+  struct fed_value *args = NULL;
+  int64_t changes = 0;
+  int rc = SQLITE_OK;
+
+  if (argc < 2)
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "usage: fed_exec(server, sql [, argument...])");
+  if (rc == SQLITE_OK &&
+      (!(server = function_text(argv, 0, "the server", &err)) ||
+       !(sql = function_text(argv, 1, "the SQL", &err))))
+    rc = err.rc;
+  if (rc == SQLITE_OK && !(args = fed_calloc((size_t)argc, sizeof *args)))
+    rc = fed_err_nomem(&err);
+  if (rc == SQLITE_OK) {
+    for (int i = 2; i < argc; i++)
+      args[i - 2] = fed_value_from(argv[i]);
+    rc =
+      fed_exec(function_db(ctx), server, sql, args, argc - 2, &changes, &err);
+  }
+  fed_free(args);
+  function_result(ctx, rc, &err, changes);
+}
+
+static void function_version(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv)
+{
+  (void)argc;
+  (void)argv;
+  sqlite3_result_text(ctx, FED_VERSION, -1, SQLITE_STATIC);
+}
+
+#ifdef FED_TEST
+/* fed_fault('alloc' | 'call', n): see base/mem.h. Test builds only. */
+static void function_fault(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  const char *kind = (const char *)sqlite3_value_text(argv[0]);
+  enum fed_fault fault =
+    kind && !strcmp(kind, "call") ? FED_FAULT_CALL : FED_FAULT_ALLOC;
+
+  (void)argc;
+  sqlite3_result_int(ctx, fed_fault_arm(fault, sqlite3_value_int(argv[1])));
+}
+#endif
+
+/* ---- the table
+ * ------------------------------------------------------------------------ */
+
+const struct fed_function fed_functions[] = {
+  {"fed_server",      -1, function_server     },
+  {"fed_server_drop", 1,  function_server_drop},
+  {"fed_attach",      -1, function_attach     },
+  {"fed_detach",      1,  function_detach     },
+  {"fed_refresh",     1,  function_refresh    },
+  {"fed_trust",       1,  function_trust      },
+  {"fed_exec",        -1, function_exec       },
+  {"fed_version",     0,  function_version    },
+#ifdef FED_TEST
+  {"fed_fault",       2,  function_fault      },
+#endif
+  {NULL,              0,  NULL                },
+};
+
+const struct fed_help fed_function_help[] = {
+  {"fed_server",      "fed_server(name [, url [, 'option=value'...]])",
+   "name a server, or show what a name stands for"                                                                      },
+  {"fed_server_drop", "fed_server_drop(name)",                          "forget a server"                               },
+  {"fed_attach",
+   "fed_attach(server [, 'schema=S'] [, 'tables=GLOB'] [, 'as=NAME'])", "every table of the server, as <server>.<table>"},
+  {"fed_detach",      "fed_detach(name)",                               "undo fed_attach"                               },
+  {"fed_refresh",     "fed_refresh(name)",
+   "read the remote columns of an attached server or a table again"                                                     },
+  {"fed_trust",       "fed_trust(schema)",
+   "let the tables kept in a database file reach their servers"                                                         },
+  {"fed_exec",        "fed_exec(server, sql [, argument...])",
+   "run one statement in the server's own dialect; rows affected"                                                       },
+  {"fed_version",     "fed_version()",                                  "the version of dbfed"                          },
+  {NULL,              NULL,                                             NULL                                            },
+};

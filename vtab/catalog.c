@@ -1,0 +1,107 @@
+/* catalog: asking a server what it has, over a pooled connection. */
+#include "base/mem.h"
+#include "vtab/scan.h"
+
+int catalog_list(struct fed_db *fdb, struct fed_server *server,
+                 const struct fed_scope *scope, struct fed_catalog *out,
+                 struct fed_err *err)
+{
+  struct fed_wait forever = fed_db_wait(fdb);
+  struct fed_wait wait = fed_server_wait(server, &forever);
+  struct fed_conn *conn = NULL;
+  int rc = scan_lease(fdb, server, &wait, &conn, err);
+
+  if (rc == SQLITE_OK) rc = fed_conn_catalog(conn, scope, out, &wait, err);
+  fed_pool_put(conn);
+  return rc;
+}
+
+/* No such table: say which there are that are spelt nearly so. */
+static int catalog_missing(struct fed_db *fdb, struct fed_server *server,
+                           const char *schema, const char *name,
+                           struct fed_err *err)
+{
+  struct fed_scope scope = {.schema = schema};
+  struct fed_catalog cat = {0};
+  struct fed_err ignored = FED_ERR_INIT;
+  const char **names;
+  const char *near = NULL;
+
+  fed_err_set(err, SQLITE_ERROR, "server '%s' has no table '%s%s%s'",
+              fed_server_name(server), schema ? schema : "", schema ? "." : "",
+              name);
+  if (catalog_list(fdb, server, &scope, &cat, &ignored) == SQLITE_OK &&
+      (names = fed_calloc((size_t)cat.nrel + 1, sizeof *names)) != NULL) {
+    for (int i = 0; i < cat.nrel; i++)
+      names[i] = cat.rel[i].name;
+    near = fed_opt_nearest(name, names);
+    fed_free(names);
+  }
+  if (near)
+    fed_err_suffix(err, "; did you mean '%s'?", near);
+  else
+    fed_err_suffix(err, " that this user may read%s",
+                   schema ? "" : "; another schema is named schema.table");
+  fed_catalog_release(&cat);
+  return err->rc;
+}
+
+int catalog_table(struct fed_db *fdb, struct fed_server *server,
+                  const char *schema, const char *name,
+                  struct fed_relation *out, struct fed_err *err)
+{
+  struct fed_scope scope = {.schema = schema, .table = name};
+  struct fed_catalog cat = {0};
+  int rc = catalog_list(fdb, server, &scope, &cat, err);
+
+  if (rc == SQLITE_OK && cat.nrel == 0)
+    rc = catalog_missing(fdb, server, schema, name, err);
+  if (rc == SQLITE_OK) {
+    *out = cat.rel[0]; /* the first along the search path */
+    memset(&cat.rel[0], 0, sizeof cat.rel[0]);
+  }
+  fed_catalog_release(&cat);
+  return rc;
+}
+
+/* Two columns of one name could not be told apart in a derived table. */
+static int catalog_unique(const struct fed_dialect *dialect,
+                          const struct fed_relation *rel, struct fed_err *err)
+{
+  for (int i = 0; i < rel->ncol; i++)
+    for (int j = 0; j < i; j++) {
+      const char *a = rel->col[i].name, *b = rel->col[j].name;
+
+      if (dialect->folds_case ? sqlite3_stricmp(a, b) == 0 : strcmp(a, b) == 0)
+        return fed_err_set(err, SQLITE_ERROR,
+                           "the query gives two columns named '%s': give "
+                           "them names with AS",
+                           a);
+    }
+  return SQLITE_OK;
+}
+
+int catalog_query(struct fed_db *fdb, struct fed_server *server,
+                  const char *sql, struct fed_relation *out,
+                  struct fed_err *err)
+{
+  struct fed_wait forever = fed_db_wait(fdb);
+  struct fed_wait wait = fed_server_wait(server, &forever);
+  struct fed_conn *conn = NULL;
+  int rc = scan_lease(fdb, server, &wait, &conn, err);
+
+  if (rc == SQLITE_OK) rc = fed_conn_describe(conn, sql, out, &wait, err);
+  if (rc == SQLITE_OK) rc = catalog_unique(conn->drv->dialect, out, err);
+  fed_pool_put(conn);
+  if (rc != SQLITE_OK) {
+    fed_relation_release(out);
+    return rc;
+  }
+  out->kind = FED_KIND_QUERY;
+  out->rows = -1;
+  fed_free(out->name);
+  fed_free(out->schema);
+  out->name = fed_strdup(sql);
+  out->schema = fed_strdup("");
+  return out->name && out->schema ? SQLITE_OK : fed_err_nomem(err);
+}

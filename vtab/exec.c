@@ -1,0 +1,114 @@
+/* exec: fed_exec, one statement in the server's own dialect. */
+#include <ctype.h>
+
+#include "vtab/scan.h"
+
+/* Skip blanks and comments; a MySQL comment that runs is none. */
+static const char *exec_skip(const char *sql)
+{
+  for (;;) {
+    while (isspace((unsigned char)*sql) || *sql == '(' || *sql == ';')
+      sql++;
+    if (sql[0] == '-' && sql[1] == '-') {
+      while (*sql && *sql != '\n')
+        sql++;
+    } else if (sql[0] == '#') {
+      while (*sql && *sql != '\n')
+        sql++;
+    } else if (sql[0] == '/' && sql[1] == '*' && sql[2] != '!' &&
+               !(sql[2] == 'M' && sql[3] == '!')) {
+      const char *end = strstr(sql + 2, "*/");
+
+      if (!end) return sql;
+      sql = end + 2;
+    } else {
+      return sql;
+    }
+  }
+}
+
+/*
+ * A statement that would change the session or its transaction: the next
+ * borrower of the connection must not find it changed.
+ */
+static int exec_check(const char *sql, struct fed_err *err)
+{
+  static const char *const refused[] = {
+    "begin",     "start",   "commit",  "rollback", "end",     "abort",
+    "savepoint", "release", "prepare", "xa",       "lock",    "unlock",
+    "use",       "set",     "reset",   "discard",  "listen",  "unlisten",
+    "attach",    "detach",  "copy",    "handler",  "declare", "deallocate",
+  };
+  const char *word = exec_skip(sql);
+  size_t n = 0;
+
+  if (word[0] == '/' && word[1] == '*')
+    return fed_err_set(err, SQLITE_ERROR,
+                       "fed_exec: a statement may not begin with a comment "
+                       "that is executed");
+  while (isalpha((unsigned char)word[n]))
+    n++;
+  for (size_t i = 0; i < FED_LEN(refused); i++)
+    if (strlen(refused[i]) == n &&
+        sqlite3_strnicmp(refused[i], word, (int)n) == 0)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "fed_exec: %.*s is refused: connections are shared, "
+                         "and their sessions and transactions are not yours "
+                         "to change; session settings go into the server's "
+                         "URL",
+                         (int)n, word);
+  return SQLITE_OK;
+}
+
+static int exec_run(struct fed_conn *conn, const char *sql,
+                    const struct fed_value *args, int n,
+                    const struct fed_wait *wait, int64_t *changes,
+                    struct fed_err *err)
+{
+  struct fed_wait cleanup = {.deadline = fed_clock_deadline(5000)};
+  struct fed_stmt *stmt = NULL;
+  int rc;
+
+  /* What the user's text does to the session is unknown. */
+  conn->dirty = true;
+  rc = fed_stmt_get(conn, sql, NULL, 0, &stmt, wait, err);
+  if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, args, n, wait, err);
+  while (rc == SQLITE_OK || rc == SQLITE_ROW)
+    rc = fed_stmt_step(stmt, wait, err);
+  if (rc == SQLITE_DONE) *changes = stmt->changes;
+  fed_stmt_put(stmt, false, &cleanup);
+  if (rc == SQLITE_DONE) return SQLITE_OK;
+  if (conn->broken && stmt)
+    fed_err_suffix(err, "; the statement may have been carried out");
+  return rc;
+}
+
+int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
+             const struct fed_value *args, int n, int64_t *changes,
+             struct fed_err *err)
+{
+  struct fed_wait forever = fed_db_wait(fdb);
+  struct fed_server *server = NULL;
+  struct fed_conn *conn = NULL;
+  struct fed_wait wait;
+  int rc = exec_check(sql, err);
+
+  if (rc != SQLITE_OK) return rc;
+  if (!sqlite3_get_autocommit(fdb->db))
+    return fed_err_set(err, SQLITE_ERROR,
+                       "fed_exec inside a transaction is refused: ROLLBACK "
+                       "could not undo it on server '%s'",
+                       name);
+  rc = fed_server_find(name, &server, err);
+  if (rc != SQLITE_OK) return rc;
+  wait = fed_server_wait(server, &forever);
+  rc = scan_lease(fdb, server, &wait, &conn, err);
+  if (rc == SQLITE_OK) {
+    rc = exec_run(conn, sql, args, n, &wait, changes, err);
+    if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)
+      fed_err_prefix(err, "server '%s': ", fed_server_name(server));
+  }
+  fed_pool_put(conn);
+  fed_server_unref(server);
+  return rc;
+}

@@ -1,0 +1,137 @@
+/* refresh: finding a table of ours by name, and reading its columns again. */
+#include "base/mem.h"
+#include "vtab/table.h"
+
+/*
+ * SQLite connects a virtual table when it is first used. Asking for its
+ * columns is such a use, and the only one that needs no plan.
+ */
+static int table_touch(struct fed_db *fdb, const char *schema, const char *name,
+                       struct fed_err *err)
+{
+  return db_exec(fdb, err, "SELECT 1 FROM pragma_table_info(%Q, %Q)", name,
+                 schema);
+}
+
+static struct fed_table *table_find(struct fed_db *fdb, const char *schema,
+                                    const char *name)
+{
+  FED_LIST_EACH(node, &fdb->tables)
+  {
+    struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
+
+    if (sqlite3_stricmp(table->name, name) == 0 &&
+        (!schema || sqlite3_stricmp(table->schema, schema) == 0))
+      return table;
+  }
+  return NULL;
+}
+
+int table_lookup(struct fed_db *fdb, const char *name, struct fed_table **out,
+                 struct fed_err *err)
+{
+  const char *dot = strchr(name, '.');
+  char *schema = dot ? fed_strndup(name, (size_t)(dot - name)) : NULL;
+  struct fed_err ignored = FED_ERR_INIT;
+
+  if (dot && !schema) return fed_err_nomem(err);
+  /* An unqualified name is looked up as SQLite does: it knows the order. */
+  table_touch(fdb, schema, dot ? dot + 1 : name, &ignored);
+  *out = table_find(fdb, schema, dot ? dot + 1 : name);
+  if (!*out) *out = table_find(fdb, NULL, name); /* a name with a dot */
+  fed_free(schema);
+  if (*out) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_ERROR,
+                     "'%s' is neither attached nor a table of dbfed; SELECT "
+                     "DISTINCT schema, name FROM fed_tables lists them",
+                     name);
+}
+
+/* What the server says now of the table's relation. */
+static int table_describe_again(struct fed_table *table,
+                                struct fed_relation *out, struct fed_err *err)
+{
+  struct fed_server *server = NULL;
+  int rc = table_server(table, &server, err);
+
+  if (rc != SQLITE_OK) return rc;
+  if (table->rel.kind == FED_KIND_QUERY)
+    rc = catalog_query(table->fdb, server, table->rel.name, out, err);
+  else
+    rc = catalog_table(table->fdb, server, table->rel.schema, table->rel.name,
+                       out, err);
+  fed_server_unref(server);
+  return rc;
+}
+
+/* All or nothing: the table must not be gone if it cannot be made again. */
+static int table_recreate(struct fed_table *table, struct fed_err *err)
+{
+  struct fed_db *fdb = table->fdb;
+  struct fed_err ignored = FED_ERR_INIT;
+  char *create =
+    sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING %s(%s)",
+                    table->schema, table->name, table->module, table->args);
+  char *drop =
+    sqlite3_mprintf("DROP TABLE \"%w\".\"%w\"", table->schema, table->name);
+  int rc = create && drop ? SQLITE_OK : fed_err_nomem(err);
+
+  if (rc == SQLITE_OK) rc = db_exec(fdb, err, "SAVEPOINT dbfed_refresh");
+  if (rc == SQLITE_OK) {
+    rc = db_exec(fdb, err, "%s", drop);
+    if (rc == SQLITE_OK) rc = db_exec(fdb, err, "%s", create);
+    if (rc != SQLITE_OK) db_exec(fdb, &ignored, "ROLLBACK TO dbfed_refresh");
+    db_exec(fdb, rc == SQLITE_OK ? err : &ignored, "RELEASE dbfed_refresh");
+  }
+  sqlite3_free(create);
+  sqlite3_free(drop);
+  return rc;
+}
+
+int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err)
+{
+  struct fed_relation now = {0};
+  int rc = table_describe_again(table, &now, err);
+
+  if (rc == SQLITE_OK) {
+    *nchanged = !relation_equal(&now, &table->rel);
+    if (*nchanged) rc = table_recreate(table, err);
+  }
+  fed_relation_release(&now);
+  return rc;
+}
+
+static int table_connect_schema(struct fed_db *fdb, const char *schema,
+                                struct fed_err *err)
+{
+  sqlite3_stmt *stmt = NULL;
+  int rc = db_prepare(fdb, &stmt, err,
+                      "SELECT name FROM \"%w\".sqlite_schema WHERE type ="
+                      " 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%%fed%%'",
+                      schema);
+
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(stmt, 0);
+    struct fed_err ignored = FED_ERR_INIT;
+
+    /* A damaged one is not listed; using it tells why. */
+    if (name && !table_find(fdb, schema, name))
+      table_touch(fdb, schema, name, &ignored);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+int table_connect_all(struct fed_db *fdb, struct fed_err *err)
+{
+  sqlite3_stmt *stmt = NULL;
+  int rc = db_prepare(fdb, &stmt, err, "SELECT name FROM pragma_database_list");
+
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *schema = (const char *)sqlite3_column_text(stmt, 0);
+
+    if (schema) rc = table_connect_schema(fdb, schema, err);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}

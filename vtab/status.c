@@ -1,0 +1,420 @@
+/*
+ * status: tables about dbfed itself, one row here for each. They exist on
+ * every connection without being created (eponymous), and only direct SQL
+ * may read them, no view or trigger of a file (DIRECTONLY).
+ */
+#include "base/mem.h"
+#include "vtab/table.h"
+
+struct status_vtab {
+  sqlite3_vtab base; /* first */
+  const struct status_aux *aux;
+};
+
+struct status_cursor {
+  sqlite3_vtab_cursor base; /* first */
+  struct status_rows rows;
+  int64_t at; /* row number, from 0 */
+};
+
+/* ---- rows
+ * ---------------------------------------------------------------------- */
+
+static struct fed_value *status_add(struct status_rows *rows)
+{
+  struct fed_value *value;
+
+  if (rows->nomem) return NULL;
+  if (rows->nvalue == rows->room) {
+    int64_t room = rows->room ? rows->room * 2 : 64;
+
+    value = fed_realloc(rows->value, (size_t)room * sizeof *value);
+    if (!value) {
+      rows->nomem = true;
+      return NULL;
+    }
+    rows->value = value;
+    rows->room = room;
+  }
+  value = &rows->value[rows->nvalue++];
+  *value = fed_value_null();
+  return value;
+}
+
+void status_null(struct status_rows *rows)
+{
+  status_add(rows);
+}
+
+void status_int(struct status_rows *rows, int64_t i)
+{
+  struct fed_value *value = status_add(rows);
+
+  if (value) *value = fed_value_int(i);
+}
+
+void status_real(struct status_rows *rows, double r)
+{
+  struct fed_value *value = status_add(rows);
+
+  if (value) *value = fed_value_real(r);
+}
+
+void status_text(struct status_rows *rows, const char *text)
+{
+  struct fed_value *value = status_add(rows);
+  char *copy;
+
+  if (!value || !text) return;
+  copy = fed_strdup(text);
+  if (copy)
+    *value = fed_value_cstr(copy);
+  else
+    rows->nomem = true;
+}
+
+static void status_clear(struct status_rows *rows)
+{
+  for (int64_t i = 0; i < rows->nvalue; i++)
+    if (rows->value[i].type == FED_TEXT)
+      fed_free((char *)(uintptr_t)rows->value[i].p);
+  fed_free(rows->value);
+  memset(rows, 0, sizeof *rows);
+}
+
+/* ---- the tables
+ * ------------------------------------------------------------------ */
+
+/* An empty text says nothing: NULL. */
+static void status_text_or_null(struct status_rows *rows, const char *text)
+{
+  status_text(rows, text && *text ? text : NULL);
+}
+
+static void status_caps(struct status_rows *rows, unsigned caps)
+{
+  static const struct {
+    unsigned bit;
+    const char *name;
+  } cap[] = {
+    {FED_CAP_SAVEPOINT, "savepoint" },
+    {FED_CAP_READONLY,  "read_only" },
+    {FED_CAP_ASYNC,     "async"     },
+    {FED_CAP_MANY,      "concurrent"}
+  };
+  struct fed_str text;
+
+  fed_str_init(&text, 256);
+  for (size_t i = 0; i < FED_LEN(cap); i++)
+    if (caps & cap[i].bit)
+      fed_str_addf(&text, "%s%s", text.len ? " " : "", cap[i].name);
+  status_text(rows, text.s);
+  fed_str_release(&text);
+}
+
+static int status_servers(struct fed_db *fdb, struct status_rows *rows,
+                          struct fed_err *err)
+{
+  struct fed_server_row *list = NULL;
+  int n = 0;
+  int rc = fed_server_list(&list, &n, err);
+
+  (void)fdb;
+  for (int i = 0; i < n && rc == SQLITE_OK; i++) {
+    const struct fed_server_row *server = &list[i];
+
+    status_text(rows, server->name);
+    status_text(rows, server->driver);
+    status_text(rows, server->url);
+    status_text_or_null(rows, server->options);
+    status_text(rows, server->origin);
+    status_text(rows, server->state);
+    status_text_or_null(rows, server->version);
+    status_caps(rows, server->caps);
+    status_text_or_null(rows, server->last_error);
+    if (server->last_error_time > 0)
+      status_real(rows, server->last_error_time);
+    else
+      status_null(rows);
+  }
+  fed_server_list_free(list, n);
+  return rc;
+}
+
+static void status_column(struct status_rows *rows,
+                          const struct fed_table *table, int i)
+{
+  static const char *const storage[] = {[FED_NULL] = "any",
+                                        [FED_INT] = "INTEGER",
+                                        [FED_REAL] = "REAL",
+                                        [FED_TEXT] = "TEXT",
+                                        [FED_BLOB] = "BLOB"};
+  const struct fed_relation *rel = &table->rel;
+  const struct fed_column *col = &rel->col[i];
+
+  status_text(rows, table->schema);
+  status_text(rows, table->name);
+  status_text(rows, table->server);
+  status_text_or_null(rows, rel->schema);
+  status_text(rows, rel->name);
+  status_text(rows, fed_kind_name(rel->kind));
+  if (rel->rows >= 0)
+    status_int(rows, rel->rows < 9e18 ? (int64_t)rel->rows : INT64_MAX);
+  else
+    status_null(rows);
+  status_int(rows, i);
+  status_text(rows, table->label[i]);
+  status_text(rows, col->name);
+  status_text(rows, col->type);
+  status_text(rows, fed_class_name(col->class));
+  status_text(rows, storage[fed_class_storage(col->class)]);
+  status_int(rows, col->notnull);
+  status_int(rows, col->key);
+}
+
+static int status_list_tables(struct fed_db *fdb, struct status_rows *rows,
+                              struct fed_err *err)
+{
+  int rc = table_connect_all(fdb, err);
+
+  if (rc != SQLITE_OK) return rc;
+  FED_LIST_EACH(node, &fdb->tables)
+  {
+    struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
+
+    for (int i = 0; i < table->rel.ncol; i++)
+      status_column(rows, table, i);
+  }
+  return SQLITE_OK;
+}
+
+static int status_pool(struct fed_db *fdb, struct status_rows *rows,
+                       struct fed_err *err)
+{
+  struct fed_pool_row *list = NULL;
+  int n = 0;
+  int rc = fed_pool_list(&list, &n, err);
+
+  (void)fdb;
+  for (int i = 0; i < n && rc == SQLITE_OK; i++) {
+    const struct fed_pool_row *pool = &list[i];
+
+    status_text(rows, pool->server);
+    status_int(rows, pool->draining);
+    status_int(rows, pool->pool_max);
+    status_int(rows, pool->opening);
+    status_int(rows, pool->idle);
+    status_int(rows, pool->busy);
+    status_int(rows, pool->closing);
+    status_int(rows, pool->waiting);
+    status_int(rows, pool->lent_total);
+    status_int(rows, pool->opened_total);
+    status_int(rows, pool->closed_total);
+    status_int(rows, pool->reset_total);
+    status_int(rows, pool->error_total);
+    status_int(rows, pool->broken_total);
+    status_int(rows, pool->timeout_total);
+    status_int(rows, pool->wait_total);
+    status_int(rows, pool->wait_ms);
+    status_int(rows, pool->wait_ms_max);
+    status_int(rows, pool->oldest_ms);
+  }
+  fed_free(list);
+  return rc;
+}
+
+static int status_log(struct fed_db *fdb, struct status_rows *rows,
+                      struct fed_err *err)
+{
+  struct fed_log_row *log = fed_alloc(sizeof *log); /* 4 kB and more */
+
+  (void)fdb;
+  if (!log) return fed_err_nomem(err);
+  while (fed_log_next(log->id, log)) {
+    status_int(rows, log->id);
+    status_real(rows, log->time);
+    status_text(rows, log->server);
+    status_text(rows, log->sql);
+    status_int(rows, log->rows);
+    status_real(rows, log->first_ms);
+    status_real(rows, log->total_ms);
+    status_text_or_null(rows, log->error);
+  }
+  fed_free(log);
+  return SQLITE_OK;
+}
+
+static void status_help_row(struct status_rows *rows, const char *name,
+                            const char *kind, const char *usage,
+                            const char *help)
+{
+  status_text(rows, name);
+  status_text(rows, kind);
+  status_text(rows, usage);
+  status_text(rows, help);
+}
+
+static int status_help(struct fed_db *fdb, struct status_rows *rows,
+                       struct fed_err *err)
+{
+  (void)err;
+  for (const struct fed_help *help = fdb->help; help->name; help++)
+    status_help_row(rows, help->name, "function", help->usage, help->help);
+  status_help_row(rows, "fed", "module",
+                  "CREATE VIRTUAL TABLE t USING fed(server, [schema.]table"
+                  " [, 'rows=N'])",
+                  "a remote table or view, kept in the database file");
+  status_help_row(rows, "fed_query", "module",
+                  "CREATE VIRTUAL TABLE t USING fed_query(server,"
+                  " 'SELECT ...')",
+                  "the result of a remote SELECT, run anew by each scan");
+  for (const struct status_table *def = status_tables; def->name; def++)
+    status_help_row(rows, def->name, "table", def->name, def->help);
+  return SQLITE_OK;
+}
+
+const struct status_table status_tables[] = {
+  {"fed_servers",
+   "name TEXT, driver TEXT, url TEXT, options TEXT, origin TEXT,"
+   " state TEXT, version TEXT, capabilities TEXT, last_error TEXT,"
+   " last_error_time REAL",                                      10, status_servers,     "the servers that are defined"                   },
+  {"fed_tables",
+   "schema TEXT, name TEXT, server TEXT, remote_schema TEXT,"
+   " remote_name TEXT, kind TEXT, rows INT, cid INT, \"column\" TEXT,"
+   " remote_column TEXT, type TEXT, class TEXT, storage TEXT,"
+   " \"notnull\" INT, \"key\" INT",                              15, status_list_tables, "the columns of every table of this connection"  },
+  {"fed_pool",
+   "server TEXT, draining INT, pool_max INT, opening INT, idle INT,"
+   " busy INT, closing INT, waiting INT, lent_total INT, opened_total INT,"
+   " closed_total INT, reset_total INT, error_total INT, broken_total INT,"
+   " timeout_total INT, wait_total INT, wait_ms INT, wait_ms_max INT,"
+   " oldest_ms INT",                                             19, status_pool,        "the connections to each server, and counters"   },
+  {"fed_log",
+   "id INT, time REAL, server TEXT, sql TEXT, rows INT, first_ms REAL,"
+   " total_ms REAL, error TEXT",                                 8,  status_log,         "the last 1000 remote statements of this process"},
+  {"fed_help",    "name TEXT, kind TEXT, usage TEXT, help TEXT", 4,  status_help,
+   "every function, module and table, one line each"                                                                                      },
+  {NULL,          NULL,                                          0,  NULL,               NULL                                             },
+};
+
+/* ---- the module
+ * ------------------------------------------------------------------------ */
+
+static int status_connect(sqlite3 *db, void *arg, int argc,
+                          const char *const *argv, sqlite3_vtab **out,
+                          char **message)
+{
+  const struct status_aux *aux = arg;
+  struct status_vtab *vtab;
+  char *sql;
+  int rc;
+
+  (void)argc;
+  (void)argv;
+  (void)message;
+  sql = sqlite3_mprintf("CREATE TABLE x(%s)", aux->def->columns);
+  if (!sql) return SQLITE_NOMEM;
+  rc = sqlite3_declare_vtab(db, sql);
+  sqlite3_free(sql);
+  if (rc != SQLITE_OK) return rc;
+  sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+  vtab = fed_alloc(sizeof *vtab);
+  if (!vtab) return SQLITE_NOMEM;
+  vtab->aux = aux;
+  *out = &vtab->base;
+  return SQLITE_OK;
+}
+
+static int status_disconnect(sqlite3_vtab *vtab)
+{
+  fed_free(vtab);
+  return SQLITE_OK;
+}
+
+static int status_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+{
+  (void)vtab;
+  info->estimatedCost = 1000;
+  info->estimatedRows = 100;
+  return SQLITE_OK;
+}
+
+static int status_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
+{
+  struct status_cursor *cursor = fed_alloc(sizeof *cursor);
+
+  (void)vtab;
+  if (!cursor) return SQLITE_NOMEM;
+  *out = &cursor->base;
+  return SQLITE_OK;
+}
+
+static int status_close(sqlite3_vtab_cursor *base)
+{
+  status_clear(&((struct status_cursor *)base)->rows);
+  fed_free(base);
+  return SQLITE_OK;
+}
+
+static int status_filter(sqlite3_vtab_cursor *base, int idxnum,
+                         const char *idxstr, int argc, sqlite3_value **argv)
+{
+  struct status_cursor *cursor = (struct status_cursor *)base;
+  const struct status_aux *aux = ((struct status_vtab *)base->pVtab)->aux;
+  struct fed_err err = FED_ERR_INIT;
+  int rc;
+
+  (void)idxnum;
+  (void)idxstr;
+  (void)argc;
+  (void)argv;
+  status_clear(&cursor->rows);
+  cursor->at = 0;
+  cursor->rows.ncol = aux->def->ncol;
+  rc = aux->def->fill(aux->fdb, &cursor->rows, &err);
+  if (rc == SQLITE_OK && cursor->rows.nomem) rc = fed_err_nomem(&err);
+  return rc == SQLITE_OK ? SQLITE_OK : table_fail(base->pVtab, &err);
+}
+
+static int status_next(sqlite3_vtab_cursor *base)
+{
+  ((struct status_cursor *)base)->at++;
+  return SQLITE_OK;
+}
+
+static int status_eof(sqlite3_vtab_cursor *base)
+{
+  struct status_cursor *cursor = (struct status_cursor *)base;
+
+  return cursor->at * cursor->rows.ncol >= cursor->rows.nvalue;
+}
+
+static int status_column_value(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
+                               int i)
+{
+  struct status_cursor *cursor = (struct status_cursor *)base;
+
+  scan_result(ctx, &cursor->rows.value[cursor->at * cursor->rows.ncol + i]);
+  return SQLITE_OK;
+}
+
+static int status_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
+{
+  *out = ((struct status_cursor *)base)->at + 1;
+  return SQLITE_OK;
+}
+
+/* No xCreate: the table cannot be made, it is there. */
+const sqlite3_module status_module = {
+  .iVersion = 0,
+  .xConnect = status_connect,
+  .xBestIndex = status_best_index,
+  .xDisconnect = status_disconnect,
+  .xOpen = status_open,
+  .xClose = status_close,
+  .xFilter = status_filter,
+  .xNext = status_next,
+  .xEof = status_eof,
+  .xColumn = status_column_value,
+  .xRowid = status_rowid,
+};

@@ -1,0 +1,323 @@
+/*
+ * table.h: shared by the files of vtab/ only.
+ *
+ *   xBestIndex -> plan.c asks term.c, deparse.c writes SQL  -> idxStr
+ *   xFilter    -> scan.c binds, borrows a connection, executes
+ *   xNext      -> fed_stmt_step() decodes the next row from the wire
+ *   xColumn    -> hands the value to SQLite
+ */
+#ifndef FED_VTAB_TABLE_H
+#define FED_VTAB_TABLE_H
+
+#include "drv/dialect.h"
+#include "vtab/vtab.h"
+
+struct fed_db {
+  sqlite3 *db;
+  int refs;
+  struct fed_list tables;   /* every connected struct fed_table */
+  struct fed_list scans;    /* every struct scan that holds a connection */
+  struct fed_list attached; /* attach.c */
+  struct fed_list trusted;  /* trust.c */
+  const struct fed_relation *creating; /* by fed_attach, for table_create */
+  const struct fed_help *help;         /* SQL functions, for fed_help */
+};
+
+/* One virtual table on one SQLite connection. */
+struct fed_table {
+  sqlite3_vtab base; /* first */
+  struct fed_db *fdb;
+  struct fed_list link; /* fdb->tables */
+  char *schema;         /* of SQLite: main, temp, shop */
+  char *name;           /* of SQLite */
+  char *server;
+  char *module; /* fed or fed_query */
+  char *driver; /* whose types the declaration speaks of */
+  char *args;   /* module arguments, for trust.c */
+  struct fed_relation rel;
+  char **label; /* the columns' names in SQLite, rel.ncol of them */
+  int rowid;    /* column that is the rowid, or -1: hashed */
+  bool trusted; /* found so once; stays so on this connection */
+};
+
+static inline struct fed_table *table_of(sqlite3_vtab *vtab)
+{
+  return (struct fed_table *)vtab;
+}
+
+/* Put an error where SQLite looks for a virtual table's; returns its code. */
+int table_fail(sqlite3_vtab *vtab, struct fed_err *err);
+
+/* Put the table's and the server's name in front of a remote error. */
+void table_context(const struct fed_table *table, struct fed_err *err);
+
+/* The server's definition now; checks that the driver still is the same. */
+int table_server(struct fed_table *table, struct fed_server **out,
+                 struct fed_err *err);
+
+/*
+ * The table "name" or "schema.name", connected if it was not. Borrowed, good
+ * until SQL is run.
+ */
+int table_lookup(struct fed_db *fdb, const char *name, struct fed_table **out,
+                 struct fed_err *err);
+
+/* Read its columns again; drop and create it if they differ. */
+int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err);
+
+/* Connect every table of ours that the connection's databases hold. */
+int table_connect_all(struct fed_db *fdb, struct fed_err *err);
+
+/* Copy a relation; on error *to is empty. */
+int relation_copy(struct fed_relation *to, const struct fed_relation *from,
+                  struct fed_err *err);
+bool relation_equal(const struct fed_relation *a, const struct fed_relation *b);
+
+extern const sqlite3_module fed_table_module; /* fed and fed_query */
+
+/* ---- status.c: tables about dbfed itself
+ * ----------------------------------------- */
+
+/* The rows of a status table, gathered when a scan of it begins. */
+struct status_rows {
+  struct fed_value *value; /* ncol for each row; texts are owned */
+  int ncol;
+  int64_t nvalue, room;
+  bool nomem;
+};
+
+/* Append the next value of the present row. Text is copied, NULL is NULL. */
+void status_int(struct status_rows *rows, int64_t i);
+void status_real(struct status_rows *rows, double r);
+void status_text(struct status_rows *rows, const char *text);
+void status_null(struct status_rows *rows);
+
+struct status_table {
+  const char *name;
+  const char *columns; /* for CREATE TABLE x(...) */
+  int ncol;
+  int (*fill)(struct fed_db *fdb, struct status_rows *rows,
+              struct fed_err *err);
+  const char *help;
+};
+
+extern const struct status_table status_tables[]; /* ends with a NULL name */
+extern const sqlite3_module status_module;
+
+/* What one registration of status_module needs; freed with the module. */
+struct status_aux {
+  struct fed_db *fdb;
+  const struct status_table *def;
+};
+
+/* ---- db.c
+ * --------------------------------------------------------------------- */
+
+/* Run SQL on the user's connection; the arguments are for sqlite3_mprintf. */
+int db_exec(struct fed_db *fdb, struct fed_err *err, const char *fmt, ...);
+
+/* Prepare it; the statement is the caller's. */
+int db_prepare(struct fed_db *fdb, sqlite3_stmt **out, struct fed_err *err,
+               const char *fmt, ...);
+
+/* Record the connection's own error. */
+int db_error(struct fed_db *fdb, int rc, struct fed_err *err);
+
+/* ---- declare.c
+ * ------------------------------------------------------------------ */
+
+/*
+ * The columns' names in SQLite: the remote ones, made unique without regard
+ * to case by a suffix _2, _3, ... Gives an array of rel->ncol strings.
+ */
+int declare_labels(const struct fed_relation *rel, char ***out,
+                   struct fed_err *err);
+void declare_labels_free(char **label, int n);
+
+/*
+ * The affinity SQLite derives from a declared type, by the letter its
+ * opcodes use: A none (BLOB), B TEXT, C NUMERIC, D INTEGER, E REAL.
+ */
+char declare_affinity(const char *type);
+
+/* CREATE TABLE text for sqlite3_declare_vtab. */
+int declare_table(const struct fed_relation *rel, char *const *label,
+                  struct fed_str *sql, struct fed_err *err);
+
+/* Append " \"type\"" as the column is declared; nothing for no type. */
+void declare_type(const struct fed_column *col, struct fed_str *sql);
+
+/* ---- shadow.c: the declaration kept beside a table
+ * -------------------------------- */
+
+int shadow_write(struct fed_table *table, struct fed_err *err);
+int shadow_read(struct fed_table *table, struct fed_err *err);
+int shadow_drop(struct fed_table *table, struct fed_err *err);
+int shadow_rename(struct fed_table *table, const char *name,
+                  struct fed_err *err);
+int shadow_is(const char *suffix);
+
+/* ---- catalog.c: asking a server what it has
+ * ------------------------------------------ */
+
+int catalog_list(struct fed_db *fdb, struct fed_server *server,
+                 const struct fed_scope *scope, struct fed_catalog *out,
+                 struct fed_err *err);
+/* One table; `schema` NULL looks along the search path. */
+int catalog_table(struct fed_db *fdb, struct fed_server *server,
+                  const char *schema, const char *name,
+                  struct fed_relation *out, struct fed_err *err);
+int catalog_query(struct fed_db *fdb, struct fed_server *server,
+                  const char *sql, struct fed_relation *out,
+                  struct fed_err *err);
+
+/* ---- attach.c
+ * ----------------------------------------------------------------------------
+ */
+
+/* The relation behind a table that fed_attach made, or NULL. */
+const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
+                                       const char *name, const char **driver);
+void attach_release(struct fed_db *fdb);
+
+/* ---- trust.c
+ * -------------------------------------------------------------------------------
+ */
+
+/* xCreate ran: remember that this table may reach its server. */
+int trust_created(struct fed_table *table, struct fed_err *err);
+/* May it? Else SQLITE_AUTH and the remedy. */
+int trust_check(struct fed_table *table, struct fed_err *err);
+void trust_release(struct fed_db *fdb);
+
+/* ---- term.c
+ * ----------------------------------------------------------------------------------
+ */
+
+enum term_op {
+  TERM_EQ,
+  TERM_NE,
+  TERM_LT,
+  TERM_LE,
+  TERM_GT,
+  TERM_GE,
+  TERM_ISNULL,
+  TERM_NOTNULL,
+  TERM_LIKE,
+  TERM_GLOB,
+  TERM_OPS
+};
+
+/* Who answers a term: the server alone, the server roughly and SQLite
+ * again, or SQLite alone. */
+enum term_fit { TERM_LOCAL, TERM_SUPERSET, TERM_EXACT };
+
+/* What the right-hand value makes of a term when the scan starts. */
+enum term_use {
+  TERM_BIND,   /* send it with this value */
+  TERM_NEVER,  /* no row can match */
+  TERM_ALWAYS, /* every row matches whose column is not NULL */
+  TERM_DROP,   /* leave it to SQLite */
+};
+
+/* Operators of sqlite3_index_constraint; false for those never sent. */
+bool term_op_of(unsigned char op, enum term_op *out, bool *is);
+
+/* The decision table. */
+enum term_fit term_fit(const struct fed_dialect *dialect,
+                       const struct fed_column *col, enum term_op op);
+
+/* May ORDER BY on the column be left to the server? */
+bool term_sorts(const struct fed_dialect *dialect,
+                const struct fed_column *col);
+
+/* Must the comparison use this collation to be the server's? */
+const char *term_collation(const struct fed_column *col);
+
+/*
+ * Turn the right-hand value into one to bind, as SQLite's comparison would
+ * see it. `plain`: it has no affinity of its own (a literal or a bound
+ * parameter). *op may become another one that means the same. `buf` holds
+ * text made here; *out borrows from it and from `rhs`.
+ */
+enum term_use term_value(const struct fed_dialect *dialect,
+                         const struct fed_column *col, enum term_op *op,
+                         sqlite3_value *rhs, bool plain, char buf[48],
+                         struct fed_value *out);
+
+/* ---- plan.c
+ * ------------------------------------------------------------------------------------
+ */
+
+struct plan_term {
+  int16_t col;  /* column of the table */
+  uint8_t op;   /* enum term_op */
+  bool exact;   /* not only a superset */
+  bool is;      /* IS: NULL matches NULL */
+  bool in;      /* the value is a list (sqlite3_vtab_in) */
+  bool literal; /* the value was known to be a literal */
+};
+
+struct plan_order {
+  int16_t col;
+  bool desc;
+};
+
+/*
+ * What one scan does. Made by xBestIndex, it travels to xFilter behind the
+ * SQL text in idxStr (after its final zero), because a plan belongs to one
+ * prepared statement and must live and die with it.
+ */
+struct plan {
+  int16_t nterm, norder, ncol;
+  bool count;            /* only the number of rows is asked for */
+  int16_t limit, offset; /* argument numbers, from 1; 0 none */
+  const struct fed_dialect *dialect;
+  /* Arrays behind the struct: terms in argument order, order, columns. */
+};
+
+struct plan_term *plan_terms(const struct plan *plan);
+struct plan_order *plan_orders(const struct plan *plan);
+int16_t *plan_columns(const struct plan *plan);
+
+int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
+
+/* The plan behind idxStr. */
+const struct plan *plan_of(const char *idxstr);
+
+/* ---- deparse.c
+ * ------------------------------------------------------------------------------------
+ */
+
+/* What the values made of the terms, for one execution. */
+struct deparse_term {
+  enum term_use use;
+  enum term_op op;
+  int nvalue; /* of a list; else 1 */
+};
+
+/*
+ * Write the plan as remote SQL. `now` has one entry per term, NULL shows the
+ * statement as planned. `limit` < 0 writes none.
+ */
+void deparse(const struct fed_table *table, const struct plan *plan,
+             const struct deparse_term *now, int64_t limit, bool count,
+             struct fed_str *sql);
+
+/* Give a value to SQLite. */
+void scan_result(sqlite3_context *ctx, const struct fed_value *value);
+
+/* ---- scan.c
+ * ------------------------------------------------------------------------------------------
+ */
+
+int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out);
+int scan_close(sqlite3_vtab_cursor *cursor);
+int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
+                int argc, sqlite3_value **argv);
+int scan_next(sqlite3_vtab_cursor *cursor);
+int scan_eof(sqlite3_vtab_cursor *cursor);
+int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i);
+int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out);
+
+#endif

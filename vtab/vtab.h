@@ -1,0 +1,92 @@
+/*
+ * vtab: remote tables as SQLite virtual tables.
+ *
+ * What the layer above registers with a SQLite connection: the modules
+ * `fed` (a remote table or view) and `fed_query` (a remote SELECT), the
+ * status tables, and the calls behind fed_attach() and its like.
+ */
+#ifndef FED_VTAB_H
+#define FED_VTAB_H
+
+#include "base/opt.h"
+#include "drv/drv.h"
+#include "pool/pool.h"
+
+/* What dbfed keeps for one SQLite connection. Owned by its modules: it goes
+ * when the last of them is unregistered, at sqlite3_close. */
+struct fed_db;
+
+/* One line of fed_help. */
+struct fed_help {
+  const char *name;
+  const char *usage;
+  const char *help;
+};
+
+/*
+ * Register every module with `db`. `help` lists the SQL functions of the
+ * layer above for fed_help (static, ends with a NULL name). *out is one
+ * reference to the connection's state, for the functions.
+ */
+int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
+                      struct fed_db **out, struct fed_err *err);
+
+/* One reference for each module or function that holds it as client data. */
+struct fed_db *fed_db_ref(struct fed_db *fdb);
+void fed_db_unref(void *fdb);
+
+/* The interrupt test of this connection, with no deadline of its own. */
+struct fed_wait fed_db_wait(struct fed_db *fdb);
+
+/* Put an error where SQLite looks for a function's. */
+void fed_result_err(sqlite3_context *ctx, const struct fed_err *err);
+
+/* ---- attach -----------------------------------------------------------------
+ */
+
+extern const struct fed_opt fed_attach_options[];
+extern const int fed_attach_noptions;
+
+/*
+ * Make a virtual table of every relation of `server` that the options let
+ * through, in a new in-memory database (or TEMP). *ntable: how many.
+ * On error nothing is left behind.
+ */
+int fed_attach(struct fed_db *fdb, const char *server,
+               const char *const *options, int noption, int *ntable,
+               struct fed_err *err);
+
+/* Undo fed_attach. `name` is the database's, or the server's. */
+int fed_detach(struct fed_db *fdb, const char *name, int *ntable,
+               struct fed_err *err);
+
+/*
+ * Read the remote columns again: of an attached server, or of one table
+ * ("orders", "main.orders"). *ntable: how many tables changed.
+ */
+int fed_refresh(struct fed_db *fdb, const char *name, int *ntable,
+                struct fed_err *err);
+
+/* ---- trust
+ * -------------------------------------------------------------------- */
+
+/* Let the tables kept in the file behind `schema` reach their servers, on
+ * this connection. */
+int fed_trust(struct fed_db *fdb, const char *schema, struct fed_err *err);
+
+/* ---- pass-through
+ * --------------------------------------------------------------- */
+
+/*
+ * Run one statement in the server's own dialect; *changes: rows affected.
+ * Refused inside a transaction and for statements that would change the
+ * session or its transaction.
+ */
+int fed_exec(struct fed_db *fdb, const char *server, const char *sql,
+             const struct fed_value *args, int n, int64_t *changes,
+             struct fed_err *err);
+
+/* The value as a `struct fed_value` that borrows its bytes. */
+struct fed_value fed_value_from(sqlite3_value *value);
+
+#endif
