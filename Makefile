@@ -184,14 +184,14 @@ docs: $(BUILD)/test/dbfed.so
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so docs.test
 
 demo:
-	@sh tool/deps.sh build test
+	@sh tool/deps.sh $(if $(filter all,$(DEMO)),test,demo)
 	$(sub) all
-	$(Q)sh tool/demo.sh $(DEMO)
+	$(Q)EXT='$(PRODUCT)' sh tool/demo.sh $(DEMO)
 
 bench:
 	@sh tool/deps.sh build test
 	$(sub) all benches
-	$(Q)sh bench/run.sh
+	$(Q)BIN='$(BUILD)/core/bench' EXT='$(PRODUCT)' sh bench/run.sh
 
 check:
 	$(sub) fmt-check

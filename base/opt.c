@@ -41,7 +41,7 @@ static const struct opt_unit *opt_units(enum fed_opt_type type)
   return type == FED_OPT_MS ? opt_durations : opt_sizes;
 }
 
-/* ---- defaults, comparison ----------------------------------------------- */
+/* ---- defaults, comparison ---------------------------------------------- */
 
 void fed_opt_defaults(const struct fed_opt *table, int n, void *target)
 {
@@ -109,7 +109,7 @@ bool fed_opt_equal(const struct fed_opt *table, int n, const void *a,
   return true;
 }
 
-/* ---- showing ------------------------------------------------------------ */
+/* ---- showing ----------------------------------------------------------- */
 
 /* A number with the largest unit that leaves no rest. */
 static void opt_show_units(const struct opt_unit *units, int64_t v,
@@ -222,7 +222,7 @@ void fed_opt_domain(const struct fed_opt *opt, struct fed_str *out)
   }
 }
 
-/* ---- near misses -------------------------------------------------------- */
+/* ---- near misses ------------------------------------------------------- */
 
 static int opt_min3(int a, int b, int c)
 {
@@ -280,7 +280,7 @@ const char *fed_opt_nearest(const char *word, const char *const *names)
   return found;
 }
 
-/* ---- errors ------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------ */
 
 static int opt_bad(const struct fed_opt *opt, const char *value,
                    struct fed_err *err)
@@ -326,7 +326,7 @@ int fed_opt_unknown(const struct fed_opt *table, int n, const char *arg,
   return SQLITE_ERROR;
 }
 
-/* ---- parsing ------------------------------------------------------------ */
+/* ---- parsing ----------------------------------------------------------- */
 
 static bool opt_name_char(char c, bool first)
 {

@@ -12,7 +12,7 @@ static const char *dialect_bare(enum fed_class class)
   return NULL;
 }
 
-/* ---- PostgreSQL ---------------------------------------------------------- */
+/* ---- PostgreSQL -------------------------------------------------------- */
 
 /* Types whose binary form is the server's own business travel as text. */
 static const char *dialect_pg_after(const struct fed_column *col)
@@ -77,8 +77,7 @@ const struct fed_dialect fed_dialect_pg = {
   .param_type = dialect_pg_param,
 };
 
-/* ---- MySQL and MariaDB -----------------------------------------------------
- */
+/* ---- MySQL and MariaDB ------------------------------------------------- */
 
 const struct fed_dialect fed_dialect_mysql = {
   .name = "mysql",
@@ -91,8 +90,7 @@ const struct fed_dialect fed_dialect_mysql = {
   .param_type = dialect_bare,
 };
 
-/* ---- SQLite
- * ------------------------------------------------------------------ */
+/* ---- SQLite ------------------------------------------------------------ */
 
 const struct fed_dialect fed_dialect_sqlite = {
   .name = "sqlite",
@@ -105,8 +103,7 @@ const struct fed_dialect fed_dialect_sqlite = {
   .param_type = dialect_bare,
 };
 
-/* ---- writing
- * ------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------- */
 
 void fed_dialect_name(const struct fed_dialect *dialect, struct fed_str *sql,
                       const char *name)

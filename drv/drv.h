@@ -27,7 +27,7 @@
 
 struct fed_dialect;
 
-/* ---- types ------------------------------------------------------------ */
+/* ---- types ------------------------------------------------------------- */
 
 /*
  * What a remote column is, seen from SQLite: which values it can give, in
@@ -169,7 +169,7 @@ void fed_dsn_release(struct fed_dsn *dsn);
 /* Take every secret value of `dsn` out of the message. */
 void fed_dsn_scrub(const struct fed_dsn *dsn, struct fed_err *err);
 
-/* ---- connections and statements ----------------------------------------- */
+/* ---- connections and statements ---------------------------------------- */
 
 /* Capabilities: the driver's upper bound, narrowed on each connection. */
 enum fed_cap {
@@ -335,7 +335,7 @@ int fed_sqltx_release(struct fed_conn *conn, int level,
 int fed_sqltx_rollback_to(struct fed_conn *conn, int level,
                           const struct fed_wait *wait, struct fed_err *err);
 
-/* ---- prepared statements kept for reuse (stmts.c) ------------------------ */
+/* ---- prepared statements kept for reuse (stmts.c) ---------------------- */
 
 /* A connection keeps at most this many; the one unused longest goes first. */
 #define FED_STMTS_MAX 64
@@ -353,8 +353,7 @@ void fed_stmt_put(struct fed_stmt *stmt, bool keep,
 /* Finalize all that is kept: before close() and after a session reset. */
 void fed_stmts_clear(struct fed_conn *conn);
 
-/* ---- decorators ------------------------------------------------------------
- */
+/* ---- decorators -------------------------------------------------------- */
 
 /* What trace.c tells of one execution, when it ends. Borrowed. */
 struct fed_trace {
@@ -381,8 +380,7 @@ int fed_fault_wrap(struct fed_conn **out, struct fed_conn *inner,
                    struct fed_err *err);
 #endif
 
-/* ---- wrappers: what callers use --------------------------------------------
- */
+/* ---- wrappers: what callers use ---------------------------------------- */
 
 /* Connect; on error the message is scrubbed of every secret of `dsn`. */
 int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,

@@ -42,7 +42,7 @@ static int dsn_bad(struct fed_err *err, const char *what)
   return fed_err_set(err, SQLITE_ERROR, "malformed URL: %s", what);
 }
 
-/* ---- parameters --------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------- */
 
 static struct fed_param *dsn_find(const struct fed_dsn *dsn, const char *key)
 {
@@ -192,7 +192,7 @@ void fed_dsn_scrub(const struct fed_dsn *dsn, struct fed_err *err)
     if (dsn->param[i].secret) fed_err_scrub(err, dsn->param[i].value);
 }
 
-/* ---- parsing ------------------------------------------------------------ */
+/* ---- parsing ----------------------------------------------------------- */
 
 static int dsn_hex(char c)
 {
@@ -492,7 +492,7 @@ int fed_dsn_parse(struct fed_dsn *dsn, const char *url, struct fed_err *err)
   return rc;
 }
 
-/* ---- showing ------------------------------------------------------------ */
+/* ---- showing ----------------------------------------------------------- */
 
 /* Characters that stand for themselves everywhere in a URL of ours. */
 #define DSN_PLAIN                                                              \

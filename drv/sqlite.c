@@ -38,8 +38,7 @@ static struct sq_conn *sq_of(struct fed_conn *conn)
   return (struct sq_conn *)conn;
 }
 
-/* ---- waiting --------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------- */
 
 /* Called by SQLite while it computes; true stops it with SQLITE_INTERRUPT. */
 static int sq_progress(void *arg)
@@ -73,8 +72,7 @@ static void sq_enter(struct sq_conn *sq, const struct fed_wait *wait)
   sq->next_look = 0;
 }
 
-/* ---- errors -----------------------------------------------------------------
- */
+/* ---- errors ------------------------------------------------------------ */
 
 /* Turn the handle's error into ours. */
 static int sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
@@ -95,8 +93,7 @@ static int sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
                      sqlite3_extended_errcode(sq->db));
 }
 
-/* ---- definition
- * ---------------------------------------------------------------- */
+/* ---- definition -------------------------------------------------------- */
 
 static enum fed_param_kind sq_param(const char *key)
 {
@@ -138,8 +135,7 @@ static int sq_check(const struct fed_dsn *dsn, struct fed_err *err)
   return SQLITE_OK;
 }
 
-/* ---- connection
- * ------------------------------------------------------------------ */
+/* ---- connection -------------------------------------------------------- */
 
 /* file:PATH?mode=..&immutable=..: the only form that carries every option. */
 static char *sq_uri(const struct fed_dsn *dsn)
@@ -303,8 +299,7 @@ static int sq_cancel(struct fed_conn *conn, struct fed_err *err)
   return SQLITE_OK;
 }
 
-/* ---- statement
- * --------------------------------------------------------------------- */
+/* ---- statement --------------------------------------------------------- */
 
 static void sq_finalize(struct fed_stmt *base)
 {
@@ -507,8 +502,7 @@ static int sq_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
   return SQLITE_OK;
 }
 
-/* ---- transaction
- * ------------------------------------------------------------------------ */
+/* ---- transaction ------------------------------------------------------- */
 
 /* A read-only transaction: SQLite has a pragma for it, not a BEGIN option. */
 static int sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
@@ -545,9 +539,7 @@ static int sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   return sq_end(conn, "ROLLBACK", wait, err);
 }
 
-/* ---- catalog
- * --------------------------------------------------------------------------------
- */
+/* ---- catalog ----------------------------------------------------------- */
 
 /* table_list knows shadow tables; sqlite_schema would show them as tables. */
 static const char sq_tables_sql[] =

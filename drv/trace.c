@@ -66,6 +66,7 @@ static int trace_reset(struct fed_conn *conn, const struct fed_wait *wait,
 {
   struct trace_conn *t = trace_of(conn);
 
+  t->inner->dirty |= conn->dirty; /* who borrowed us marked the wrapper */
   return trace_after(t, fed_conn_reset(t->inner, wait, err));
 }
 

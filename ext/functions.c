@@ -60,8 +60,7 @@ static int function_options(int argc, sqlite3_value **argv, int first,
   return SQLITE_OK;
 }
 
-/* ---- servers
- * ------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------- */
 
 static int function_show(sqlite3_context *ctx, const char *name,
                          struct fed_err *err)
@@ -117,8 +116,7 @@ static void function_server_drop(sqlite3_context *ctx, int argc,
   function_result(ctx, rc, &err, 1);
 }
 
-/* ---- tables
- * ------------------------------------------------------------------------ */
+/* ---- tables ------------------------------------------------------------ */
 
 static void function_attach(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv)
@@ -227,8 +225,7 @@ static void function_fault(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 }
 #endif
 
-/* ---- the table
- * ------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------- */
 
 const struct fed_function fed_functions[] = {
   {"fed_server",      -1, function_server     },

@@ -79,7 +79,7 @@ static struct {
   struct fed_err err;
 } config_now;
 
-/* ---- where it is -------------------------------------------------------- */
+/* ---- where it is ------------------------------------------------------- */
 
 /* secure_getenv: a set-uid host must not take orders from its caller. */
 static const char *config_env(const char *name)
@@ -141,7 +141,7 @@ static bool config_same_stamp(const struct config_stamp *a,
          config_same_time(a->ctime, b->ctime);
 }
 
-/* ---- reading it --------------------------------------------------------- */
+/* ---- reading it -------------------------------------------------------- */
 
 static void config_wrong(struct config_file *file, int line, const char *what)
 {
@@ -227,7 +227,7 @@ static char *config_line(char *buffer, int room, void *arg)
   return buffer;
 }
 
-/* ---- what it says ------------------------------------------------------- */
+/* ---- what it says ------------------------------------------------------ */
 
 static struct config_section *config_section(struct config_file *file,
                                              const char *name)
@@ -365,7 +365,7 @@ static bool config_parse(struct config_file *file)
   return file->err.rc == SQLITE_OK;
 }
 
-/* ---- what becomes of it ------------------------------------------------- */
+/* ---- what becomes of it ------------------------------------------------ */
 
 static struct fed_server *config_build(struct config_file *file,
                                        const struct config_section *section)
@@ -522,7 +522,7 @@ void fed_config_refresh(void)
   if (!fresh) config_read(path, named, &stamp);
 }
 
-/* ---- questions ---------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------- */
 
 int fed_config_check(struct fed_err *err)
 {

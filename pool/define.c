@@ -68,7 +68,7 @@ const struct fed_opt fed_server_options[] = {
 };
 const int fed_server_noptions = FED_LEN(fed_server_options);
 
-/* ---- names -------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------- */
 
 bool fed_server_name_ok(const char *name)
 {
@@ -97,7 +97,7 @@ int fed_server_check_name(const char *name, struct fed_err *err)
   return SQLITE_OK;
 }
 
-/* ---- building ----------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------- */
 
 /* An option that is not the pool's: the driver's, or nobody's. */
 static int define_param(struct fed_server *server, const char *arg,

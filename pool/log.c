@@ -42,6 +42,26 @@ static void log_copy(char *to, size_t size, const char *from)
   to[n] = 0;
 }
 
+/*
+ * The text of fed_exec is the user's, and `ALTER USER u PASSWORD '...'` has a
+ * secret in it: where a quote follows such a word, the text ends there.
+ */
+static void log_copy_sql(char *to, size_t size, const char *sql)
+{
+  static const char *const words[] = {"password", "identified", "secret"};
+  const char *end = NULL;
+
+  for (size_t i = 0; i < FED_LEN(words); i++) {
+    const char *at = strcasestr(sql, words[i]);
+
+    if (at && strpbrk(at, "'$") && (!end || at < end))
+      end = at + strlen(words[i]);
+  }
+  log_copy(to, size, sql);
+  if (end && (size_t)(end - sql) + sizeof " ..." < size)
+    memcpy(to + (end - sql), " ...", sizeof " ...");
+}
+
 /* Unix seconds of a moment given on the monotonic clock. */
 static double log_time(int64_t us)
 {
@@ -65,7 +85,7 @@ void fed_log_add(const char *server, const struct fed_trace *trace)
   row->first_ms = (double)trace->first_us / 1e3;
   row->total_ms = (double)trace->total_us / 1e3;
   log_copy(row->server, sizeof row->server, server);
-  log_copy(row->sql, sizeof row->sql, trace->sql ? trace->sql : "");
+  log_copy_sql(row->sql, sizeof row->sql, trace->sql ? trace->sql : "");
   log_copy(row->error, sizeof row->error, trace->error ? trace->error : "");
   fed_log_unlock();
 }

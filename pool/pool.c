@@ -22,7 +22,7 @@
 
 static _Atomic int64_t pool_upkeep_due; /* so that most calls skip the lock */
 
-/* ---- closing ------------------------------------------------------------ */
+/* ---- closing ----------------------------------------------------------- */
 
 static void pool_free_chain(struct pool_slot *chain)
 {
@@ -122,7 +122,7 @@ static void pool_upkeep(void)
   fed_pool_close(chain);
 }
 
-/* ---- get: opening ------------------------------------------------------- */
+/* ---- get: opening ------------------------------------------------------ */
 
 static void pool_trace(void *ctx, const struct fed_trace *trace)
 {
@@ -241,7 +241,7 @@ static int pool_open(struct pool_slot *slot, const struct fed_wait *wait,
   return rc;
 }
 
-/* ---- get: checking an idle connection ----------------------------------- */
+/* ---- get: checking an idle connection ---------------------------------- */
 
 /* Take the connection out of a BUSY slot; the place is kept for a new one. */
 static void pool_discard(struct pool_slot *slot, bool broken)
@@ -284,7 +284,7 @@ static int pool_ready(struct pool_slot *slot, const struct fed_wait *wait,
   return pool_open(slot, wait, err);
 }
 
-/* ---- get: admission ----------------------------------------------------- */
+/* ---- get: admission ---------------------------------------------------- */
 
 static void pool_count_wait_locked(struct fed_server *server, int64_t start)
 {
@@ -419,7 +419,7 @@ int fed_pool_try_get(struct fed_server *server, const struct fed_wait *wait,
   return pool_get(server, false, wait, out, err);
 }
 
-/* ---- put ---------------------------------------------------------------- */
+/* ---- put --------------------------------------------------------------- */
 
 static void pool_count_reset(struct fed_server *server)
 {
@@ -489,7 +489,7 @@ bool fed_pool_inherited(const struct fed_conn *conn)
   return ((const struct pool_slot *)conn->lender)->fork != fed_pool_forks();
 }
 
-/* ---- status ------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------ */
 
 static int64_t pool_oldest_locked(const struct fed_server *server, int64_t now)
 {

@@ -51,7 +51,7 @@
 
 #define FED_SERVER_NAME_MAX 31
 
-/* ---- servers ------------------------------------------------------------ */
+/* ---- servers ----------------------------------------------------------- */
 
 struct fed_server;
 
@@ -130,7 +130,7 @@ struct fed_server_row {
 int fed_server_list(struct fed_server_row **rows, int *n, struct fed_err *err);
 void fed_server_list_free(struct fed_server_row *rows, int n);
 
-/* ---- the config file ---------------------------------------------------- */
+/* ---- the config file --------------------------------------------------- */
 
 /*
  * Does the config file trust the database file `path` (absolute, symbolic
@@ -141,7 +141,7 @@ bool fed_config_trusts(const char *path);
 /* SQLITE_OK, also when there is no file; else what is wrong with it. */
 int fed_config_check(struct fed_err *err);
 
-/* ---- connections -------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 /*
  * Lend a connection: an idle one if it is healthy, a new one while there are
@@ -209,14 +209,14 @@ int fed_pool_trim(struct fed_server *server);
  * Returns the number of connections still lent. */
 int fed_pool_shutdown(void);
 
-/* ---- what this process made itself (trust.c) ---------------------------- */
+/* ---- what this process made itself (trust.c) --------------------------- */
 
 /* A set of strings, shared by every SQLite connection; vtab/trust.c says
  * what they mean. */
 bool fed_trust_has(const char *key);
 int fed_trust_add(const char *key, struct fed_err *err);
 
-/* ---- the log of remote statements --------------------------------------- */
+/* ---- the log of remote statements -------------------------------------- */
 
 #define FED_LOG_ROWS 1000
 #define FED_LOG_SQL  4096

@@ -91,7 +91,7 @@ struct fed_server {
   double last_error_time;
 };
 
-/* ---- state.c ------------------------------------------------------------ */
+/* ---- state.c ----------------------------------------------------------- */
 
 void fed_pool_lock(void);
 void fed_pool_unlock(void);
@@ -125,7 +125,7 @@ void fed_pool_leave_locked(struct fed_server *server,
 /* Sleep at most one slice, or until granted, failed or `deadline`. */
 void fed_pool_sleep_locked(struct pool_waiter *waiter, int64_t deadline);
 
-/* ---- pool.c ------------------------------------------------------------- */
+/* ---- pool.c ------------------------------------------------------------ */
 
 /* Move what is IDLE to CLOSING and put it in front of `chain`. */
 struct pool_slot *fed_pool_drain_locked(struct fed_server *server,
@@ -137,7 +137,7 @@ int fed_pool_gone(const struct fed_server *server, struct fed_err *err);
 /* Close a chain of CLOSING slots and let those who wait have the places. */
 int fed_pool_close(struct pool_slot *chain);
 
-/* ---- define.c ----------------------------------------------------------- */
+/* ---- define.c ---------------------------------------------------------- */
 
 bool fed_server_name_ok(const char *name);
 
@@ -152,7 +152,7 @@ int fed_server_build(const char *name, const char *url,
 /* Without references, in no list. */
 void fed_server_free(struct fed_server *server);
 
-/* ---- server.c ----------------------------------------------------------- */
+/* ---- server.c ---------------------------------------------------------- */
 
 /* List it, or find it listed already, or replace; takes the reference. */
 int fed_server_install(struct fed_server *server, struct fed_err *err);
@@ -167,7 +167,7 @@ void fed_server_drop_config(const char *const *names, int n);
 int fed_server_resolve(const struct fed_server *server, struct fed_dsn *out,
                        struct fed_err *err);
 
-/* ---- config.c ----------------------------------------------------------- */
+/* ---- config.c ---------------------------------------------------------- */
 
 /* Read the file if that was not done or it has changed since. */
 void fed_config_refresh(void);
@@ -178,11 +178,14 @@ void fed_config_advise(const char *name, struct fed_err *err);
 /* For tests: forget what was read. */
 void fed_config_forget(void);
 
-/* ---- log.c -------------------------------------------------------------- */
+/* ---- log.c ------------------------------------------------------------- */
 
-/* For fork handlers: the log's lock. */
+/* For fork handlers: the locks of the log and of the set of trusted keys. */
 void fed_log_lock(void);
 void fed_log_unlock(void);
 void fed_log_after_fork(void);
+void fed_trust_lock(void);
+void fed_trust_unlock(void);
+void fed_trust_after_fork(void);
 
 #endif

@@ -16,7 +16,7 @@
 
 static int64_t server_generation; /* guarded by the lock */
 
-/* ---- references --------------------------------------------------------- */
+/* ---- references -------------------------------------------------------- */
 
 struct fed_server *fed_server_ref(struct fed_server *server)
 {
@@ -40,7 +40,7 @@ void fed_server_unref(struct fed_server *server)
   if (last) fed_server_free(server);
 }
 
-/* ---- properties --------------------------------------------------------- */
+/* ---- properties -------------------------------------------------------- */
 
 const char *fed_server_name(const struct fed_server *server)
 {
@@ -124,7 +124,7 @@ int fed_server_resolve(const struct fed_server *server, struct fed_dsn *out,
   return rc;
 }
 
-/* ---- the list ----------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------- */
 
 static struct fed_server *server_find_locked(const char *name)
 {
@@ -347,7 +347,7 @@ int fed_pool_shutdown(void)
   return lent;
 }
 
-/* ---- fed_servers -------------------------------------------------------- */
+/* ---- fed_servers ------------------------------------------------------- */
 
 static const char *server_state_name(enum server_health health)
 {

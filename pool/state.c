@@ -22,17 +22,19 @@ static unsigned pool_seen; /* value of pool_forks the lists are true for */
 static struct fed_list pool_servers = {&pool_servers, &pool_servers};
 static struct pool_slot *pool_orphans; /* idle ones of the parent */
 
-/* ---- the lock, and fork() ----------------------------------------------- */
+/* ---- the lock, and fork() ---------------------------------------------- */
 
 /* Nobody may be halfway through a list when the process is copied. */
 static void pool_fork_prepare(void)
 {
   pthread_mutex_lock(&pool_mutex);
   fed_log_lock();
+  fed_trust_lock();
 }
 
 static void pool_fork_parent(void)
 {
+  fed_trust_unlock();
   fed_log_unlock();
   pthread_mutex_unlock(&pool_mutex);
 }
@@ -41,6 +43,7 @@ static void pool_fork_parent(void)
  * The rest is done when the child next takes the lock. */
 static void pool_fork_child(void)
 {
+  fed_trust_after_fork();
   fed_log_after_fork();
   pthread_mutex_init(&pool_mutex, NULL);
   atomic_fetch_add(&pool_forks, 1);
@@ -133,7 +136,7 @@ struct fed_list *fed_pool_servers_locked(void)
   return &pool_servers;
 }
 
-/* ---- states ------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------ */
 
 #define POOL_BIT(state) (1u << (state))
 
@@ -199,7 +202,7 @@ void fed_pool_move_locked(struct pool_slot *slot, enum pool_state to)
   assert(fed_pool_total_locked(server) <= server->opts.pool_max);
 }
 
-/* ---- the queue ---------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------- */
 
 void fed_pool_enqueue_locked(struct fed_server *server,
                              struct pool_waiter *waiter)

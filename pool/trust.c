@@ -6,16 +6,31 @@
 #include <pthread.h>
 
 #include "base/mem.h"
-#include "pool/pool.h"
+#include "pool/pool_int.h"
 
 struct trust_key {
   struct fed_list link;
   char text[]; /* zero-terminated */
 };
 
-/* Guarded by trust_lock; entries live as long as the process. */
-static pthread_mutex_t trust_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Guarded by trust_mutex; entries live as long as the process. */
+static pthread_mutex_t trust_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct fed_list trust_keys = {&trust_keys, &trust_keys};
+
+void fed_trust_lock(void)
+{
+  pthread_mutex_lock(&trust_mutex);
+}
+
+void fed_trust_unlock(void)
+{
+  pthread_mutex_unlock(&trust_mutex);
+}
+
+void fed_trust_after_fork(void)
+{
+  pthread_mutex_init(&trust_mutex, NULL);
+}
 
 static bool trust_has_locked(const char *key)
 {
@@ -31,9 +46,9 @@ bool fed_trust_has(const char *key)
 {
   bool has;
 
-  pthread_mutex_lock(&trust_lock);
+  fed_trust_lock();
   has = trust_has_locked(key);
-  pthread_mutex_unlock(&trust_lock);
+  fed_trust_unlock();
   return has;
 }
 
@@ -43,12 +58,12 @@ int fed_trust_add(const char *key, struct fed_err *err)
 
   if (!made) return fed_err_nomem(err);
   memcpy(made->text, key, strlen(key));
-  pthread_mutex_lock(&trust_lock);
+  fed_trust_lock();
   if (!trust_has_locked(key)) {
     fed_list_push_back(&trust_keys, &made->link);
     made = NULL;
   }
-  pthread_mutex_unlock(&trust_lock);
+  fed_trust_unlock();
   fed_free(made);
   return SQLITE_OK;
 }

@@ -39,8 +39,7 @@ struct attachment {
   char **name; /* of each relation's table; NULL: it has none */
 };
 
-/* ---- life
- * ----------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 static void attach_names_free(struct attachment *a)
 {
@@ -86,8 +85,7 @@ const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
   return NULL;
 }
 
-/* ---- names
- * ------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------- */
 
 /* What a relation's table is called, before names are made unique. */
 static void attach_base_name(const struct attachment *a,
@@ -144,8 +142,7 @@ static int attach_name_tables(struct fed_db *fdb, struct attachment *a,
   return SQLITE_OK;
 }
 
-/* ---- making the tables
- * ---------------------------------------------------------------- */
+/* ---- making the tables ------------------------------------------------- */
 
 static int attach_create_table(struct fed_db *fdb, struct attachment *a, int i,
                                struct fed_err *err)
@@ -196,9 +193,7 @@ static int attach_drop_tables(struct fed_db *fdb, struct attachment *a,
   return rc;
 }
 
-/* ---- fed_attach
- * ----------------------------------------------------------------------------
- */
+/* ---- fed_attach -------------------------------------------------------- */
 
 static int attach_catalog(struct fed_db *fdb, struct attachment *a,
                           struct fed_err *err)
@@ -224,8 +219,8 @@ static int attach_new(const char *server, const char *const *options,
   const char *as;
   int rc = SQLITE_OK;
 
-  if (!a) return fed_err_nomem(err);
   *out = a;
+  if (!a) return fed_err_nomem(err);
   fed_list_init(&a->link);
   fed_opt_defaults(fed_attach_options, fed_attach_noptions, &a->options);
   for (int i = 0; i < noption && rc == SQLITE_OK; i++)
@@ -283,6 +278,17 @@ static int attach_check_any(const struct attachment *a, struct fed_err *err)
                      a->options.schema ? a->options.schema : "");
 }
 
+/* Forget attachments that a plain DETACH took away. */
+static void attach_prune(struct fed_db *fdb)
+{
+  FED_LIST_EACH_SAFE(node, after, &fdb->attached)
+  {
+    struct attachment *a = FED_CONTAINER(node, struct attachment, link);
+
+    if (!a->temp && !sqlite3_db_filename(fdb->db, a->schema)) attach_free(a);
+  }
+}
+
 int fed_attach(struct fed_db *fdb, const char *server,
                const char *const *options, int noption, int *ntable,
                struct fed_err *err)
@@ -290,6 +296,8 @@ int fed_attach(struct fed_db *fdb, const char *server,
   struct attachment *a = NULL;
   int rc = attach_new(server, options, noption, &a, err);
 
+  if (!a) return rc;
+  attach_prune(fdb);
   if (rc == SQLITE_OK) rc = attach_catalog(fdb, a, err);
   if (rc == SQLITE_OK) rc = attach_check_any(a, err);
   if (rc == SQLITE_OK) rc = attach_database(fdb, a, err);
@@ -305,9 +313,7 @@ int fed_attach(struct fed_db *fdb, const char *server,
   return rc;
 }
 
-/* ---- fed_detach
- * ---------------------------------------------------------------------------------
- */
+/* ---- fed_detach -------------------------------------------------------- */
 
 /* By the database's name, else by the server's. */
 static struct attachment *attach_named(struct fed_db *fdb, const char *name)
@@ -352,9 +358,7 @@ int fed_detach(struct fed_db *fdb, const char *name, int *ntable,
   return rc;
 }
 
-/* ---- fed_refresh
- * ------------------------------------------------------------------------------------
- */
+/* ---- fed_refresh ------------------------------------------------------- */
 
 /* The place in `b` of table `i` of `a`: same name, same declaration. */
 static bool attach_has_same(const struct attachment *b,

@@ -80,8 +80,7 @@ static int bind_arg(struct bind *bind, const struct fed_value *value,
   return SQLITE_OK;
 }
 
-/* ---- lists
- * ----------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------- */
 
 /* The same value, in memory that lasts: a list gives one value at a time. */
 static int bind_copy_arg(struct bind *bind, const struct fed_value *value,
@@ -227,8 +226,7 @@ static int bind_list(struct bind *bind, const struct fed_column *col,
   return rc;
 }
 
-/* ---- terms
- * ------------------------------------------------------------------------- */
+/* ---- terms ------------------------------------------------------------- */
 
 static int bind_term(struct bind *bind, const struct fed_table *table, int i,
                      sqlite3_value *rhs, struct fed_err *err)

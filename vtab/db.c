@@ -135,8 +135,7 @@ struct fed_value fed_value_from(sqlite3_value *value)
   }
 }
 
-/* ---- registration -----------------------------------------------------------
- */
+/* ---- registration ------------------------------------------------------ */
 
 static void db_free_aux(void *arg)
 {

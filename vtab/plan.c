@@ -15,8 +15,7 @@
 #define PLAN_ROW          3.0
 #define PLAN_UNKNOWN_ROWS 100000.0
 
-/* ---- the layout behind idxStr
- * --------------------------------------------------- */
+/* ---- the layout behind idxStr ------------------------------------------ */
 
 struct plan_term *plan_terms(const struct plan *plan)
 {
@@ -53,8 +52,7 @@ const struct plan *plan_of(const char *idxstr)
   return (const void *)(idxstr + plan_offset(strlen(idxstr)));
 }
 
-/* ---- terms
- * ------------------------------------------------------------------------- */
+/* ---- terms ------------------------------------------------------------- */
 
 /*
  * A host may load another like() (ICU's folds all letters). What it matches
@@ -128,8 +126,7 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
   }
 }
 
-/* ---- order and limit
- * --------------------------------------------------------------------- */
+/* ---- order and limit --------------------------------------------------- */
 
 static bool plan_take_order(struct fed_table *table, struct plan *plan,
                             sqlite3_index_info *info, struct plan_order *order)
@@ -196,9 +193,7 @@ static bool plan_wants_limit(sqlite3_index_info *info)
   return false;
 }
 
-/* ---- columns
- * ---------------------------------------------------------------------------------
- */
+/* ---- columns ----------------------------------------------------------- */
 
 /* Bit 63 of colUsed stands for every column from the 64th on. */
 static bool plan_uses(sqlite3_index_info *info, int col)
@@ -215,9 +210,7 @@ static void plan_take_columns(const struct fed_table *table, struct plan *plan,
       columns[plan->ncol++] = (int16_t)i;
 }
 
-/* ---- cost
- * ---------------------------------------------------------------------------------------
- */
+/* ---- cost -------------------------------------------------------------- */
 
 static double plan_selectivity(const struct plan_term *term)
 {
@@ -267,9 +260,7 @@ static void plan_cost(const struct fed_table *table, const struct plan *plan,
   info->estimatedCost = PLAN_ROUND_TRIP + rows * PLAN_ROW;
 }
 
-/* ---- xBestIndex
- * ------------------------------------------------------------------------------------
- */
+/* ---- xBestIndex -------------------------------------------------------- */
 
 /* SQL and plan as one block that SQLite frees with the statement. */
 static int plan_publish(const struct fed_table *table, const struct plan *plan,

@@ -36,8 +36,7 @@ int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
   return SQLITE_OK;
 }
 
-/* ---- ending
- * ------------------------------------------------------------------ */
+/* ---- ending ------------------------------------------------------------ */
 
 static struct fed_wait scan_cleanup_wait(void)
 {
@@ -86,8 +85,7 @@ int scan_close(sqlite3_vtab_cursor *cursor)
   return SQLITE_OK;
 }
 
-/* ---- the plan
- * ------------------------------------------------------------------- */
+/* ---- the plan ---------------------------------------------------------- */
 
 /* Where each column stands in a row, and of what class it must be. */
 static int scan_take_plan(struct scan *scan, const char *idxstr,
@@ -115,8 +113,7 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   return bind_plan(&scan->bind, plan, err);
 }
 
-/* ---- connections
- * ------------------------------------------------------------------ */
+/* ---- connections ------------------------------------------------------- */
 
 /* Read the scan to its end into a temporary file and free its connection. */
 static int scan_set_aside(struct scan *scan, struct fed_err *err)
@@ -167,8 +164,7 @@ int scan_lease(struct fed_db *fdb, struct fed_server *server,
   return fed_pool_get(server, wait, out, err);
 }
 
-/* ---- starting
- * ---------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------- */
 
 /* A query of the user's own text runs where it can change nothing. */
 static int scan_begin(struct scan *scan, struct fed_err *err)
@@ -308,9 +304,7 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------- */
 
 /* The next row of a scan that was set aside. */
 static int scan_next_spooled(struct scan *scan, struct fed_err *err)

@@ -10,8 +10,7 @@
 #include "vtab/rowid.h"
 #include "vtab/table.h"
 
-/* ---- bind.c: what the values of one xFilter make of the plan
- * ----------------- */
+/* ---- bind.c: what the values of one xFilter make of the plan ----------- */
 
 struct bind {
   const struct plan *plan;
@@ -45,8 +44,7 @@ void bind_forget(struct bind *bind);
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
                      const char *idxstr, bool rows);
 
-/* ---- spool.c: rows in an unlinked temporary file
- * -------------------------------- */
+/* ---- spool.c: rows in an unlinked temporary file ----------------------- */
 
 struct spool {
   FILE *file; /* NULL: closed */
@@ -64,8 +62,7 @@ int spool_rewind(struct spool *spool, struct fed_err *err);
 int spool_next(struct spool *spool, struct fed_err *err);
 void spool_close(struct spool *spool);
 
-/* ---- the cursor
- * --------------------------------------------------------------------- */
+/* ---- the cursor -------------------------------------------------------- */
 
 struct scan {
   sqlite3_vtab_cursor base; /* first */

@@ -17,8 +17,7 @@ struct status_cursor {
   int64_t at; /* row number, from 0 */
 };
 
-/* ---- rows
- * ---------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------- */
 
 static struct fed_value *status_add(struct status_rows *rows)
 {
@@ -82,8 +81,7 @@ static void status_clear(struct status_rows *rows)
   memset(rows, 0, sizeof *rows);
 }
 
-/* ---- the tables
- * ------------------------------------------------------------------ */
+/* ---- the tables -------------------------------------------------------- */
 
 /* An empty text says nothing: NULL. */
 static void status_text_or_null(struct status_rows *rows, const char *text)
@@ -297,8 +295,7 @@ const struct status_table status_tables[] = {
   {NULL,          NULL,                                          0,  NULL,               NULL                                             },
 };
 
-/* ---- the module
- * ------------------------------------------------------------------------ */
+/* ---- the module -------------------------------------------------------- */
 
 static int status_connect(sqlite3 *db, void *arg, int argc,
                           const char *const *argv, sqlite3_vtab **out,

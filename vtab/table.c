@@ -11,8 +11,7 @@
 #include "base/mem.h"
 #include "vtab/table.h"
 
-/* ---- relations -------------------------------------------------------------
- */
+/* ---- relations --------------------------------------------------------- */
 
 static bool relation_copy_column(struct fed_relation *to,
                                  const struct fed_column *from)
@@ -69,8 +68,7 @@ bool relation_equal(const struct fed_relation *a, const struct fed_relation *b)
   return true;
 }
 
-/* ---- errors
- * -------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------ */
 
 int table_fail(sqlite3_vtab *vtab, struct fed_err *err)
 {
@@ -120,8 +118,7 @@ int table_server(struct fed_table *table, struct fed_server **out,
   return SQLITE_OK;
 }
 
-/* ---- module arguments
- * -------------------------------------------------------------- */
+/* ---- module arguments -------------------------------------------------- */
 
 /* Copy one name or string without its quotes; *end is behind it. */
 static char *table_word(const char *z, const char **end, bool dots)
@@ -205,8 +202,7 @@ static int table_parse_options(int argc, const char *const *argv,
   return rc;
 }
 
-/* ---- making one
- * ------------------------------------------------------------------------ */
+/* ---- making one -------------------------------------------------------- */
 
 static void table_free(struct fed_table *table)
 {
@@ -258,13 +254,24 @@ static int table_new(struct fed_db *fdb, int argc, const char *const *argv,
   return SQLITE_OK;
 }
 
+/* People end a query with a semicolon; inside FROM (...) it is an error. */
+static char *table_query(const char *arg)
+{
+  const char *end;
+  char *sql = table_word(arg, &end, false);
+  size_t n = sql ? strlen(sql) : 0;
+
+  while (n && strchr("; \t\r\n", sql[n - 1]))
+    sql[--n] = 0;
+  return sql;
+}
+
 /* Ask the server what stands behind argv[4]. */
 static int table_describe(struct fed_table *table, const char *arg,
                           struct fed_err *err)
 {
   struct fed_server *server = NULL;
   char *schema = NULL, *name = NULL;
-  const char *end;
   int rc = fed_server_find(table->server, &server, err);
 
   if (rc != SQLITE_OK) return rc;
@@ -276,7 +283,7 @@ static int table_describe(struct fed_table *table, const char *arg,
     if (rc == SQLITE_OK)
       rc = catalog_table(table->fdb, server, schema, name, &table->rel, err);
   } else {
-    name = table_word(arg, &end, false);
+    name = table_query(arg);
     rc = name ? catalog_query(table->fdb, server, name, &table->rel, err)
               : fed_err_nomem(err);
   }
@@ -373,6 +380,37 @@ static int table_create(sqlite3 *db, void *aux, int argc,
   return table_finish(table, rc, &err, out, message);
 }
 
+/*
+ * What is kept beside the table must speak of the relation its arguments
+ * name: they are what was trusted, not what a file says besides.
+ */
+static int table_check_shadow(struct fed_table *table, const char *arg,
+                              struct fed_err *err)
+{
+  bool is_query = sqlite3_stricmp(table->module, "fed") != 0;
+  const struct fed_relation *rel = &table->rel;
+  char *schema = NULL, *name = NULL;
+  int rc = SQLITE_OK;
+  bool same;
+
+  if (is_query && !(name = table_query(arg))) rc = fed_err_nomem(err);
+  if (!is_query) rc = table_remote(arg, &schema, &name, err);
+  if (rc == SQLITE_OK) {
+    same = is_query == (rel->kind == FED_KIND_QUERY) &&
+           (is_query ? strcmp(name, rel->name) == 0
+                     : sqlite3_stricmp(name, rel->name) == 0) &&
+           (!schema || sqlite3_stricmp(schema, rel->schema) == 0);
+    if (!same)
+      rc = fed_err_set(err, SQLITE_CORRUPT,
+                       "what is kept beside table '%s' is about another one: "
+                       "DROP TABLE and create it again",
+                       table->name);
+  }
+  fed_free(schema);
+  fed_free(name);
+  return rc;
+}
+
 static int table_connect(sqlite3 *db, void *aux, int argc,
                          const char *const *argv, sqlite3_vtab **out,
                          char **message)
@@ -387,6 +425,7 @@ static int table_connect(sqlite3 *db, void *aux, int argc,
   if (rc != SQLITE_OK) return table_finish(table, rc, &err, out, message);
   rel = attach_find(table->fdb, table->schema, table->name, &driver);
   rc = rel ? table_adopt(table, rel, driver, &err) : shadow_read(table, &err);
+  if (rc == SQLITE_OK && !rel) rc = table_check_shadow(table, argv[4], &err);
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
   return table_finish(table, rc, &err, out, message);
 }
@@ -454,9 +493,7 @@ static int table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
   return table_fail(vtab, &err);
 }
 
-/* ---- the modules
- * ---------------------------------------------------------------------------
- */
+/* ---- the modules ------------------------------------------------------- */
 
 /* Both are the same to SQLite; the arguments tell them apart. */
 const sqlite3_module fed_table_module = {

@@ -75,8 +75,7 @@ bool relation_equal(const struct fed_relation *a, const struct fed_relation *b);
 
 extern const sqlite3_module fed_table_module; /* fed and fed_query */
 
-/* ---- status.c: tables about dbfed itself
- * ----------------------------------------- */
+/* ---- status.c: tables about dbfed itself ------------------------------- */
 
 /* The rows of a status table, gathered when a scan of it begins. */
 struct status_rows {
@@ -110,8 +109,7 @@ struct status_aux {
   const struct status_table *def;
 };
 
-/* ---- db.c
- * --------------------------------------------------------------------- */
+/* ---- db.c -------------------------------------------------------------- */
 
 /* Run SQL on the user's connection; the arguments are for sqlite3_mprintf. */
 int db_exec(struct fed_db *fdb, struct fed_err *err, const char *fmt, ...);
@@ -123,8 +121,7 @@ int db_prepare(struct fed_db *fdb, sqlite3_stmt **out, struct fed_err *err,
 /* Record the connection's own error. */
 int db_error(struct fed_db *fdb, int rc, struct fed_err *err);
 
-/* ---- declare.c
- * ------------------------------------------------------------------ */
+/* ---- declare.c --------------------------------------------------------- */
 
 /*
  * The columns' names in SQLite: the remote ones, made unique without regard
@@ -147,8 +144,7 @@ int declare_table(const struct fed_relation *rel, char *const *label,
 /* Append " \"type\"" as the column is declared; nothing for no type. */
 void declare_type(const struct fed_column *col, struct fed_str *sql);
 
-/* ---- shadow.c: the declaration kept beside a table
- * -------------------------------- */
+/* ---- shadow.c: the declaration kept beside a table --------------------- */
 
 int shadow_write(struct fed_table *table, struct fed_err *err);
 int shadow_read(struct fed_table *table, struct fed_err *err);
@@ -157,8 +153,7 @@ int shadow_rename(struct fed_table *table, const char *name,
                   struct fed_err *err);
 int shadow_is(const char *suffix);
 
-/* ---- catalog.c: asking a server what it has
- * ------------------------------------------ */
+/* ---- catalog.c: asking a server what it has ---------------------------- */
 
 int catalog_list(struct fed_db *fdb, struct fed_server *server,
                  const struct fed_scope *scope, struct fed_catalog *out,
@@ -171,18 +166,14 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
                   const char *sql, struct fed_relation *out,
                   struct fed_err *err);
 
-/* ---- attach.c
- * ----------------------------------------------------------------------------
- */
+/* ---- attach.c ---------------------------------------------------------- */
 
 /* The relation behind a table that fed_attach made, or NULL. */
 const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
                                        const char *name, const char **driver);
 void attach_release(struct fed_db *fdb);
 
-/* ---- trust.c
- * -------------------------------------------------------------------------------
- */
+/* ---- trust.c ----------------------------------------------------------- */
 
 /* xCreate ran: remember that this table may reach its server. */
 int trust_created(struct fed_table *table, struct fed_err *err);
@@ -190,9 +181,7 @@ int trust_created(struct fed_table *table, struct fed_err *err);
 int trust_check(struct fed_table *table, struct fed_err *err);
 void trust_release(struct fed_db *fdb);
 
-/* ---- term.c
- * ----------------------------------------------------------------------------------
- */
+/* ---- term.c ------------------------------------------------------------ */
 
 enum term_op {
   TERM_EQ,
@@ -245,9 +234,7 @@ enum term_use term_value(const struct fed_dialect *dialect,
                          sqlite3_value *rhs, bool plain, char buf[48],
                          struct fed_value *out);
 
-/* ---- plan.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- plan.c ------------------------------------------------------------ */
 
 struct plan_term {
   int16_t col;  /* column of the table */
@@ -285,9 +272,7 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 /* The plan behind idxStr. */
 const struct plan *plan_of(const char *idxstr);
 
-/* ---- deparse.c
- * ------------------------------------------------------------------------------------
- */
+/* ---- deparse.c --------------------------------------------------------- */
 
 /* What the values made of the terms, for one execution. */
 struct deparse_term {
@@ -307,9 +292,7 @@ void deparse(const struct fed_table *table, const struct plan *plan,
 /* Give a value to SQLite. */
 void scan_result(sqlite3_context *ctx, const struct fed_value *value);
 
-/* ---- scan.c
- * ------------------------------------------------------------------------------------------
- */
+/* ---- scan.c ------------------------------------------------------------ */
 
 int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out);
 int scan_close(sqlite3_vtab_cursor *cursor);

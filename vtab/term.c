@@ -26,78 +26,79 @@
  * column without a row is local throughout.
  */
 static const struct {
-  const char *dialect;
+  const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
   const char fit[TERM_OPS + 1];
 } term_table[] = {
-  {"postgres", CLASS(INT),                                                   CMP_ANY,    "EEEEEEEELL"},
-  {"postgres", CLASS(BOOL),                                                  CMP_ANY,    "EELLLLEELL"},
+  {&fed_dialect_pg,     CLASS(INT),                                          CMP_ANY,    "EEEEEEEELL"},
+  {&fed_dialect_pg,     CLASS(BOOL),                                         CMP_ANY,    "EELLLLEELL"},
  /* NaN is NULL here, but there it equals itself and is above all. */
-  {"postgres", CLASS(REAL) | CLASS(FLOAT4) | CLASS(DECINT) | CLASS(DECREAL),
-   CMP_ANY,                                                                              "ESEESSLSLL"},
-  {"postgres", CLASS(DECIMAL),                                               CMP_ANY,    "EEEEEEEELL"},
-  {"postgres", CLASS(TEXT),                                                  CMP(BYTES), "EEEEEEEESL"},
-  {"postgres", CLASS(TEXT),                                                  CMP(EQUAL), "EELLLLEESL"},
-  {"postgres", CLASS(TEXT),                                                  CMP_ANY,    "SLLLLLEESL"},
+  {&fed_dialect_pg,
+   CLASS(REAL) | CLASS(FLOAT4) | CLASS(DECINT) | CLASS(DECREAL),             CMP_ANY,
+   "ESEESSLSLL"                                                                                      },
+  {&fed_dialect_pg,     CLASS(DECIMAL),                                      CMP_ANY,    "EEEEEEEELL"},
+  {&fed_dialect_pg,     CLASS(TEXT),                                         CMP(BYTES), "EEEEEEEESL"},
+  {&fed_dialect_pg,     CLASS(TEXT),                                         CMP(EQUAL), "EELLLLEESL"},
+  {&fed_dialect_pg,     CLASS(TEXT),                                         CMP_ANY,    "SLLLLLEESL"},
  /* bpchar ignores trailing blanks on both sides. */
-  {"postgres", CLASS(CHAR),                                                  CMP_ANY,    "SLLLLLEELL"},
-  {"postgres", CLASS(BLOB) | CLASS(TIME) | CLASS(UUID),                      CMP_ANY,    "EEEEEEEELL"},
+  {&fed_dialect_pg,     CLASS(CHAR),                                         CMP_ANY,    "SLLLLLEELL"},
+  {&fed_dialect_pg,     CLASS(BLOB) | CLASS(TIME) | CLASS(UUID),             CMP_ANY,
+   "EEEEEEEELL"                                                                                      },
  /* Years before 1 and after 9999 print out of order: see deparse.c. */
-  {"postgres", CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ),          CMP_ANY,
-   "EESSSSEELL"                                                                                      },
-  {"postgres", CLASS(OTHER),                                                 CMP_ANY,    "LLLLLLEELL"},
+  {&fed_dialect_pg,     CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ),
+   CMP_ANY,                                                                              "EESSSSEELL"},
+  {&fed_dialect_pg,     CLASS(OTHER),                                        CMP_ANY,    "LLLLLLEELL"},
 
-  {"mysql",
+  {&fed_dialect_mysql,
    CLASS(INT) | CLASS(UINT) | CLASS(REAL) | CLASS(DECINT) | CLASS(DECREAL) |
      CLASS(DECIMAL) | CLASS(BLOB),
    CMP_ANY,                                                                              "EEEEEEEELL"},
  /* Collations fold case or accents and ignore trailing blanks. */
-  {"mysql",    CLASS(TEXT) | CLASS(CHAR),                                    CMP(CI),    "SLLLLLEESL"},
-  {"mysql",    CLASS(TEXT) | CLASS(CHAR),                                    CMP_ANY,    "SLLLLLEELL"},
+  {&fed_dialect_mysql,  CLASS(TEXT) | CLASS(CHAR),                           CMP(CI),    "SLLLLLEESL"},
+  {&fed_dialect_mysql,  CLASS(TEXT) | CLASS(CHAR),                           CMP_ANY,    "SLLLLLEELL"},
  /* IS NULL also finds '0000-00-00' in a column that is NOT NULL. */
-  {"mysql",    CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ),          CMP_ANY,
-   "EEEEEESELL"                                                                                      },
+  {&fed_dialect_mysql,  CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ),
+   CMP_ANY,                                                                              "EEEEEESELL"},
  /* '-01:00:00' and '100:00:00' are out of order as text. */
-  {"mysql",    CLASS(TIME),                                                  CMP_ANY,    "EELLLLEELL"},
-  {"mysql",    CLASS(FLOAT4) | CLASS(OTHER),                                 CMP_ANY,    "LLLLLLEELL"},
+  {&fed_dialect_mysql,  CLASS(TIME),                                         CMP_ANY,    "EELLLLEELL"},
+  {&fed_dialect_mysql,  CLASS(FLOAT4) | CLASS(OTHER),                        CMP_ANY,    "LLLLLLEELL"},
 
-  {"sqlite",   CLASS(INT),                                                   CMP_ANY,    "EEEEEEEELL"},
-  {"sqlite",   CLASS(ANY),                                                   CMP(BYTES), "EEEEEEEESS"},
+  {&fed_dialect_sqlite, CLASS(INT),                                          CMP_ANY,    "EEEEEEEELL"},
+  {&fed_dialect_sqlite, CLASS(ANY),                                          CMP(BYTES), "EEEEEEEESS"},
  /* A view's or a foreign collation is not known here. */
-  {"sqlite",   CLASS(ANY),                                                   CMP_ANY,    "SLLLLLEELL"},
+  {&fed_dialect_sqlite, CLASS(ANY),                                          CMP_ANY,    "SLLLLLEELL"},
 };
 
 /* Columns by which the server sorts as SQLite would. */
 static const struct {
-  const char *dialect;
+  const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
 } term_sort_table[] = {
-  {"postgres", CLASS(INT) | CLASS(BOOL) | CLASS(UUID) | CLASS(BLOB), CMP_ANY   },
-  {"postgres", CLASS(TEXT),                                          CMP(BYTES)},
-  {"mysql",
+  {&fed_dialect_pg,     CLASS(INT) | CLASS(BOOL) | CLASS(UUID) | CLASS(BLOB),
+   CMP_ANY                                                                              },
+  {&fed_dialect_pg,     CLASS(TEXT),                                          CMP(BYTES)},
+  {&fed_dialect_mysql,
    CLASS(INT) | CLASS(REAL) | CLASS(FLOAT4) | CLASS(DECINT) | CLASS(DECREAL) |
      CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ),
-   CMP_ANY                                                                     },
-  {"sqlite",   CLASS(INT),                                           CMP_ANY   },
-  {"sqlite",   CLASS(ANY),                                           CMP(BYTES)},
+   CMP_ANY                                                                              },
+  {&fed_dialect_sqlite, CLASS(INT),                                           CMP_ANY   },
+  {&fed_dialect_sqlite, CLASS(ANY),                                           CMP(BYTES)},
 };
 
-static bool term_row(const char *name, unsigned classes, unsigned compare,
-                     const struct fed_dialect *dialect,
+static bool term_row(unsigned classes, unsigned compare,
                      const struct fed_column *col)
 {
-  return (classes & (1u << col->class)) && (compare & (1u << col->textcmp)) &&
-         strcmp(name, dialect->name) == 0;
+  return (classes & (1u << col->class)) && (compare & (1u << col->textcmp));
 }
 
 enum term_fit term_fit(const struct fed_dialect *dialect,
                        const struct fed_column *col, enum term_op op)
 {
   for (size_t i = 0; i < FED_LEN(term_table); i++) {
-    if (!term_row(term_table[i].dialect, term_table[i].classes,
-                  term_table[i].compare, dialect, col))
+    if (term_table[i].dialect != dialect ||
+        !term_row(term_table[i].classes, term_table[i].compare, col))
       continue;
     switch (term_table[i].fit[op]) {
     case 'E':
@@ -114,8 +115,8 @@ enum term_fit term_fit(const struct fed_dialect *dialect,
 bool term_sorts(const struct fed_dialect *dialect, const struct fed_column *col)
 {
   for (size_t i = 0; i < FED_LEN(term_sort_table); i++)
-    if (term_row(term_sort_table[i].dialect, term_sort_table[i].classes,
-                 term_sort_table[i].compare, dialect, col))
+    if (term_sort_table[i].dialect == dialect &&
+        term_row(term_sort_table[i].classes, term_sort_table[i].compare, col))
       return true;
   return false;
 }
@@ -166,8 +167,7 @@ bool term_op_of(unsigned char op, enum term_op *out, bool *is)
   }
 }
 
-/* ---- right-hand values ------------------------------------------------------
- */
+/* ---- right-hand values ------------------------------------------------- */
 
 /* The column's values all sort below (`below`) or above the value. */
 static enum term_use term_ordered(enum term_op op, bool below)
@@ -253,8 +253,7 @@ static enum term_use term_real(const struct fed_dialect *dialect,
                                const struct fed_column *col, enum term_op *op,
                                char buf[48], struct fed_value *value)
 {
-  bool has_inf =
-    strcmp(dialect->name, "postgres") == 0 && col->class != FED_CLASS_DECREAL;
+  bool has_inf = dialect == &fed_dialect_pg && col->class != FED_CLASS_DECREAL;
 
   if (value->type == FED_INT) {
     double r = (double)value->i;
@@ -264,7 +263,7 @@ static enum term_use term_real(const struct fed_dialect *dialect,
     *value = fed_value_real(r);
   }
   if (isinf(value->r) && !has_inf) return term_ordered(*op, value->r > 0);
-  if (col->class == FED_CLASS_DECREAL && strcmp(dialect->name, "postgres") == 0)
+  if (col->class == FED_CLASS_DECREAL && dialect == &fed_dialect_pg)
     term_decimal_text(buf, value);
   return TERM_BIND;
 }
@@ -369,13 +368,12 @@ static enum term_use term_decimal(const struct fed_dialect *dialect,
   if (value->type == FED_INT) return plain ? TERM_BIND : TERM_DROP;
   /* MySQL would compare a decimal with a text as doubles. */
   if (value->type == FED_TEXT && plain && term_is_decimal(value) &&
-      strcmp(dialect->name, "postgres") == 0)
+      dialect == &fed_dialect_pg)
     return TERM_BIND;
   return TERM_DROP;
 }
 
-/* ---- dates
- * --------------------------------------------------------------------- */
+/* ---- dates ------------------------------------------------------------- */
 
 /* The number in `n` digits at `p`, or -1. */
 static int term_digits(const char *p, int n)

@@ -41,8 +41,7 @@ struct fed_wait fed_db_wait(struct fed_db *fdb);
 /* Put an error where SQLite looks for a function's. */
 void fed_result_err(sqlite3_context *ctx, const struct fed_err *err);
 
-/* ---- attach -----------------------------------------------------------------
- */
+/* ---- attach ------------------------------------------------------------ */
 
 extern const struct fed_opt fed_attach_options[];
 extern const int fed_attach_noptions;
@@ -67,15 +66,13 @@ int fed_detach(struct fed_db *fdb, const char *name, int *ntable,
 int fed_refresh(struct fed_db *fdb, const char *name, int *ntable,
                 struct fed_err *err);
 
-/* ---- trust
- * -------------------------------------------------------------------- */
+/* ---- trust ------------------------------------------------------------- */
 
 /* Let the tables kept in the file behind `schema` reach their servers, on
  * this connection. */
 int fed_trust(struct fed_db *fdb, const char *schema, struct fed_err *err);
 
-/* ---- pass-through
- * --------------------------------------------------------------- */
+/* ---- pass-through ------------------------------------------------------ */
 
 /*
  * Run one statement in the server's own dialect; *changes: rows affected.

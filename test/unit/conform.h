@@ -1,0 +1,385 @@
+/*
+ * conform.h: what the parts of conform.c share: what differs between servers,
+ * and the harness. The code is in headers because each .c file here is a
+ * program of its own.
+ */
+#ifndef FED_TEST_CONFORM_H
+#define FED_TEST_CONFORM_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "drv/dialect.h"
+#include "drv/drv.h"
+
+#define SECRET "s3cr3t+x"
+#define BIG    (10 << 20)
+
+/* ---- what differs between servers ---------------------------------------- */
+
+/* A column type, a literal of it, and what must come out. */
+struct kind {
+  const char *type, *literal;
+  enum fed_class class;
+  const char *shown; /* see show() */
+};
+
+struct side {
+  const char *driver;
+  const char *text, *blob, *real;  /* types for anything */
+  const char *state;               /* SQLSTATE of a missing table, or "" */
+  const char *sleep;               /* a statement of 30 s */
+  const char *temp;                /* makes session state: conform_temp */
+  const char *schema;              /* where conform_* tables are, or NULL */
+  const char *bad_key, *bad_value; /* a parameter with an illegal value */
+  const char *alter;               /* conform_a.v from integer to text */
+  const char *zone;                /* "" or what puts a session elsewhere */
+  const struct kind *kinds;
+};
+
+static const struct kind pg_kinds[] = {
+  {"smallint",       "-32768",                                 FED_CLASS_INT,         "i:-32768"              },
+  {"integer",        "2147483647",                             FED_CLASS_INT,         "i:2147483647"          },
+  {"bigint",         "-9223372036854775808",                   FED_CLASS_INT,         "i:-9223372036854775808"},
+  {"oid",            "4294967295",                             FED_CLASS_INT,         "i:4294967295"          },
+  {"boolean",        "true",                                   FED_CLASS_BOOL,        "i:1"                   },
+  {"float8",         "0.1",                                    FED_CLASS_REAL,        "r:0.10000000000000001" },
+  {"float8",         "'NaN'",                                  FED_CLASS_REAL,        "n"                     },
+  {"float8",         "'-Infinity'",                            FED_CLASS_REAL,        "r:-inf"                },
+  {"real",           "0.5",                                    FED_CLASS_FLOAT4,      "r:0.5"                 },
+  {"numeric(18,0)",  "-999999999999999999",                    FED_CLASS_DECINT,
+   "i:-999999999999999999"                                                                                    },
+  {"numeric(18)",    "'NaN'",                                  FED_CLASS_DECINT,      "n"                     },
+  {"numeric(15,2)",  "9999999999999.99",                       FED_CLASS_DECREAL,
+   "r:9999999999999.9902"                                                                                     },
+  {"numeric(15,15)", "-0.100000000000003",                     FED_CLASS_DECREAL,
+   "r:-0.100000000000003"                                                                                     },
+  {"numeric(5,3)",   "0",                                      FED_CLASS_DECREAL,     "r:0"                   },
+  {"numeric",        "123456789012345678901234567890.0100",    FED_CLASS_DECIMAL,
+   "t:123456789012345678901234567890.0100"                                                                    },
+  {"numeric",        "-0.00001000",                            FED_CLASS_DECIMAL,     "t:-0.00001000"         },
+  {"numeric",        "100000000",                              FED_CLASS_DECIMAL,     "t:100000000"           },
+  {"numeric",        "'NaN'",                                  FED_CLASS_DECIMAL,     "t:NaN"                 },
+  {"numeric(19,0)",  "1",                                      FED_CLASS_DECIMAL,     "t:1"                   },
+  {"numeric(5,-2)",  "12345",                                  FED_CLASS_DECIMAL,     "t:12300"               },
+  {"text",           "'grüße'",                              FED_CLASS_TEXT,        "t:grüße"             },
+  {"varchar(9)",     "'a b '",                                 FED_CLASS_TEXT,        "t:a b "                },
+  {"name",           "'n'",                                    FED_CLASS_TEXT,        "t:n"                   },
+  {"char(5)",        "'ab'",                                   FED_CLASS_CHAR,        "t:ab"                  },
+  {"char(2)",        "'cd'",                                   FED_CLASS_CHAR,        "t:cd"                  },
+  {"bytea",          "'\\x00ff10'",                            FED_CLASS_BLOB,        "b:00ff10"              },
+  {"date",           "'2024-02-29'",                           FED_CLASS_DATE,        "t:2024-02-29"          },
+  {"date",           "'0044-03-15 BC'",                        FED_CLASS_DATE,        "t:0044-03-15 BC"       },
+  {"date",           "'10000-01-01'",                          FED_CLASS_DATE,        "t:10000-01-01"         },
+  {"date",           "'infinity'",                             FED_CLASS_DATE,        "t:infinity"            },
+  {"time",           "'24:00:00'",                             FED_CLASS_TIME,        "t:24:00:00"            },
+  {"time",           "'01:02:03.040'",                         FED_CLASS_TIME,        "t:01:02:03.04"         },
+  {"timestamp",      "'1969-12-31 23:59:59.999999'",           FED_CLASS_TIMESTAMP,
+   "t:1969-12-31 23:59:59.999999"                                                                             },
+  {"timestamp",      "'-infinity'",                            FED_CLASS_TIMESTAMP,   "t:-infinity"           },
+  {"timestamptz",    "'2024-07-01 12:00:00+02'",               FED_CLASS_TIMESTAMPTZ,
+   "t:2024-07-01 10:00:00"                                                                                    },
+  {"uuid",           "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", FED_CLASS_UUID,
+   "t:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"                                                                   },
+  {"jsonb",          "'{\"a\": 1}'",                           FED_CLASS_OTHER,       "t:{\"a\": 1}"          },
+  {"integer[]",      "'{1,2}'",                                FED_CLASS_OTHER,       "t:{1,2}"               },
+  {"inet",           "'10.0.0.1/8'",                           FED_CLASS_OTHER,       "t:10.0.0.1/8"          },
+  {"interval",       "'1 day 2 hours'",                        FED_CLASS_OTHER,       "t:1 day 02:00:00"      },
+  {NULL,             NULL,                                     FED_CLASS_COUNT,       NULL                    },
+};
+
+static const struct kind my_kinds[] = {
+  {"tinyint",         "-128",                         FED_CLASS_INT,         "i:-128"                },
+  {"integer",         "2147483647",                   FED_CLASS_INT,         "i:2147483647"          },
+  {"bigint",          "-9223372036854775808",         FED_CLASS_INT,         "i:-9223372036854775808"},
+  {"bigint unsigned", "18446744073709551615",         FED_CLASS_UINT,
+   "t:18446744073709551615"                                                                          },
+  {"bigint unsigned", "7",                            FED_CLASS_UINT,        "i:7"                   },
+  {"double",          "0.1",                          FED_CLASS_REAL,        "r:0.10000000000000001" },
+  {"float",           "0.5",                          FED_CLASS_FLOAT4,      "r:0.5"                 },
+  {"decimal(18,0)",   "-999999999999999999",          FED_CLASS_DECINT,
+   "i:-999999999999999999"                                                                           },
+  {"decimal(15,2)",   "9999999999999.99",             FED_CLASS_DECREAL,
+   "r:9999999999999.9902"                                                                            },
+  {"decimal(30,4)",   "12345678901234567890.0100",    FED_CLASS_DECIMAL,
+   "t:12345678901234567890.0100"                                                                     },
+  {"text",            "'grüße'",                    FED_CLASS_TEXT,        "t:grüße"             },
+  {"varchar(9)",      "'a b '",                       FED_CLASS_TEXT,        "t:a b "                },
+  {"char(5)",         "'ab'",                         FED_CLASS_CHAR,        "t:ab"                  },
+  {"varbinary(9)",    "x'00ff10'",                    FED_CLASS_BLOB,        "b:00ff10"              },
+  {"date",            "'2024-02-29'",                 FED_CLASS_DATE,        "t:2024-02-29"          },
+  {"time(3)",         "'01:02:03.040'",               FED_CLASS_TIME,        "t:01:02:03.04"         },
+  {"datetime(6)",     "'2024-12-31 23:59:59.999999'", FED_CLASS_TIMESTAMP,
+   "t:2024-12-31 23:59:59.999999"                                                                    },
+  {"datetime",        "'2024-12-31 23:59:59'",        FED_CLASS_TIMESTAMP,
+   "t:2024-12-31 23:59:59"                                                                           },
+  {"timestamp NULL",  "'2024-07-01 10:00:00'",        FED_CLASS_TIMESTAMPTZ,
+   "t:2024-07-01 10:00:00"                                                                           },
+  {NULL,              NULL,                           FED_CLASS_COUNT,       NULL                    },
+};
+
+static const struct kind sq_kinds[] = {
+  {"integer", "-5",        FED_CLASS_ANY,   "i:-5"     },
+  {"real",    "0.5",       FED_CLASS_ANY,   "r:0.5"    },
+  {"text",    "'grüße'", FED_CLASS_ANY,   "t:grüße"},
+  {"blob",    "x'00ff10'", FED_CLASS_ANY,   "b:00ff10" },
+  {"numeric", "'x'",       FED_CLASS_ANY,   "t:x"      },
+  {NULL,      NULL,        FED_CLASS_COUNT, NULL       },
+};
+
+static const struct side sides[] = {
+  {.driver = "pg",
+   .text = "text",
+   .blob = "bytea",
+   .real = "float8",
+   .state = "42P01",
+   .sleep = "SELECT pg_sleep(30)",
+   .temp = "CREATE TEMP TABLE conform_temp (a int)",
+   .schema = "public",
+   .bad_key = "sslmode",
+   .bad_value = "sometimes",
+   .alter = "ALTER TABLE conform_a ALTER v TYPE text",
+   .zone = "SET TimeZone = 'America/New_York'",
+   .kinds = pg_kinds},
+  {.driver = "mysql",
+   .text = "longtext",
+   .blob = "longblob",
+   .real = "double",
+   .state = "42S02",
+   .sleep = "SELECT SLEEP(30)",
+   .temp = "CREATE TEMPORARY TABLE conform_temp (a int)",
+   .bad_key = "port",
+   .bad_value = "many",
+   .alter = "ALTER TABLE conform_a MODIFY v text",
+   .zone = "SET time_zone = '-05:00'",
+   .kinds = my_kinds},
+  {.driver = "sqlite",
+   .text = "text",
+   .blob = "blob",
+   .real = "real",
+   .state = "",
+   .sleep = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c"
+            " WHERE n < 1000000000000) SELECT count(*) FROM c",                 .temp = "CREATE TEMP TABLE conform_temp (a int)",
+   .schema = "main",
+   .bad_key = "busy_timeout",
+   .bad_value = "long",
+   .kinds = sq_kinds                                  },
+};
+
+/* ---- the harness ----------------------------------------------------------
+ */
+
+static int passed, failed, skipped;
+
+struct run {
+  const struct side *side;
+  const struct fed_dialect *dialect;
+  struct fed_dsn dsn;
+  struct fed_conn *conn;
+  struct fed_wait wait; /* 30 s from the start of the check */
+  struct fed_err err;
+};
+
+static inline void say(bool ok, const struct run *r, const char *name,
+                       const char *why)
+{
+  int n = ++(*(ok ? &passed : &failed));
+
+  n = passed + failed;
+  if (ok)
+    printf("ok %d %s: %s\n", n, r->side->driver, name);
+  else
+    printf("not ok %d %s: %s: %s\n", n, r->side->driver, name, why);
+  fflush(stdout);
+}
+
+static inline void skip(const struct run *r, const char *name, const char *why)
+{
+  skipped++;
+  printf("# skip %s: %s: %s\n", r->side->driver, name, why);
+}
+
+static inline void check(struct run *r, const char *name, bool ok)
+{
+  say(ok, r, name, r->err.msg[0] ? r->err.msg : "is not so");
+}
+
+static inline void check_rc(struct run *r, const char *name, int rc, int want)
+{
+  char why[1200];
+
+  snprintf(why, sizeof why, "gave %d, not %d: %s", rc, want, r->err.msg);
+  say(rc == want, r, name, why);
+}
+
+static inline void check_text(struct run *r, const char *name, const char *got,
+                              const char *want)
+{
+  char why[2400];
+
+  snprintf(why, sizeof why, "got '%.500s', not '%.500s' %s", got, want,
+           r->err.msg);
+  say(strcmp(got, want) == 0, r, name, why);
+}
+
+/* A fresh error and 30 s more. */
+static inline void start(struct run *r)
+{
+  fed_err_clear(&r->err);
+  r->wait = (struct fed_wait){fed_clock_deadline(30000), NULL, NULL};
+}
+
+/* A value as "n", "i:5", "r:0.5", "t:text" or "b:00ff". */
+static inline void show(struct fed_str *out, const struct fed_value *v)
+{
+  switch (v->type) {
+  case FED_NULL:
+    fed_str_addc(out, 'n');
+    break;
+  case FED_INT:
+    fed_str_addf(out, "i:%lld", (long long)v->i);
+    break;
+  case FED_REAL:
+    fed_str_addf(out, "r:%.17g", v->r);
+    break;
+  case FED_TEXT:
+    fed_str_add(out, "t:");
+    fed_str_addn(out, v->p, (size_t)v->size);
+    if (v->cstr && v->p[v->size] != 0) fed_str_add(out, "(not terminated)");
+    break;
+  case FED_BLOB:
+    fed_str_add(out, "b:");
+    for (int64_t i = 0; i < v->size; i++)
+      fed_str_addf(out, "%02x", (unsigned char)v->p[i]);
+    break;
+  }
+}
+
+static inline int run_stmt(struct run *r, struct fed_stmt *stmt,
+                           const struct fed_value *args, int n,
+                           struct fed_str *out)
+{
+  int rc = fed_stmt_execute(stmt, args, n, &r->wait, &r->err);
+
+  for (int row = 0; rc == SQLITE_OK || rc == SQLITE_ROW; row++) {
+    rc = fed_stmt_step(stmt, &r->wait, &r->err);
+    if (rc != SQLITE_ROW) break;
+    if (row > 0) fed_str_addc(out, ';');
+    for (int i = 0; i < stmt->ncol; i++) {
+      if (i > 0) fed_str_addc(out, '|');
+      show(out, &stmt->row[i]);
+    }
+  }
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* All rows of `sql`: columns by '|', rows by ';'. */
+static inline int rows(struct run *r, const char *sql,
+                       const struct fed_value *args, int n,
+                       const enum fed_class *want, int nwant,
+                       struct fed_str *out)
+{
+  struct fed_stmt *stmt;
+  int rc;
+
+  start(r);
+  rc = fed_stmt_get(r->conn, sql, want, nwant, &stmt, &r->wait, &r->err);
+  if (rc != SQLITE_OK) return rc;
+  rc = run_stmt(r, stmt, args, n, out);
+  fed_stmt_put(stmt, true, &r->wait);
+  return rc;
+}
+
+/* `sql` gives `want`. */
+static inline void expect(struct run *r, const char *name, const char *sql,
+                          const struct fed_value *args, int n, const char *want)
+{
+  struct fed_str out;
+
+  fed_str_init(&out, 4 * BIG);
+  rows(r, sql, args, n, NULL, 0, &out);
+  check_text(r, name, out.s, want);
+  fed_str_release(&out);
+}
+
+static inline int exec(struct run *r, const char *sql)
+{
+  start(r);
+  return fed_conn_exec(r->conn, sql, &r->wait, &r->err);
+}
+
+static inline void must(struct run *r, const char *sql)
+{
+  if (exec(r, sql) == SQLITE_OK) return;
+  printf("Bail out! %s: %s: %s\n", r->side->driver, sql, r->err.msg);
+  exit(1);
+}
+
+/* "... $1 ..." in the server's own placeholders; ints are cast if need be. */
+static const char *params(struct run *r, const char *sql)
+{
+  static char out[4][512];
+  static int turn;
+  char *to = out[turn = (turn + 1) % 4];
+  char *start_of = to;
+
+  for (; *sql; sql++) {
+    if (*sql != '$' || r->dialect->numbered) {
+      *to++ = *sql;
+      continue;
+    }
+    *to++ = '?';
+    sql++;
+  }
+  *to = 0;
+  return start_of;
+}
+
+static inline int reopen(struct run *r)
+{
+  fed_conn_close(r->conn);
+  r->conn = NULL;
+  start(r);
+  return fed_conn_open(&r->conn, &r->dsn, &r->wait, &r->err);
+}
+
+static inline bool healthy(struct run *r)
+{
+  struct fed_str out;
+  bool ok;
+
+  if (r->conn->broken) return false;
+  fed_str_init(&out, 100);
+  ok = rows(r, "SELECT 1", NULL, 0, NULL, 0, &out) == SQLITE_OK &&
+       strcmp(out.s, "i:1") == 0;
+  fed_str_release(&out);
+  return ok;
+}
+
+/* After trouble: usable or broken, both are legal; then a good one again. */
+static inline void check_usable(struct run *r, const char *name)
+{
+  bool broken = r->conn->broken;
+
+  check(r, name, broken || healthy(r));
+  if (broken || r->conn->broken) reopen(r);
+}
+
+static inline int begin(struct run *r, bool read_only)
+{
+  struct fed_begin opts = {FED_ISOLATION_DEFAULT, read_only};
+
+  start(r);
+  return fed_conn_begin(r->conn, &opts, &r->wait, &r->err);
+}
+
+static inline int insert(struct run *r, int id)
+{
+  char sql[80];
+
+  snprintf(sql, sizeof sql, "INSERT INTO conform_t(id) VALUES (%d)", id);
+  return exec(r, sql);
+}
+
+#endif
