@@ -9,19 +9,27 @@ SQLITE_EXTENSION_INIT1
 #include "ext/dbfed.h"
 #include "ext/ext.h"
 
+#ifndef SQLITE_CORE
 /*
- * One process may hold two SQLites (a host with its own and a library that
- * brings another). Our calls go through one table: the first one's.
+ * May the host's SQLite be ours? Asked through its own table of functions,
+ * before that becomes the one all our calls go through. A process may hold
+ * two SQLites (its own, and one that a library brings): the first one stays.
  */
-static int entry_same_sqlite(const sqlite3_api_routines *api)
+static int entry_check(const sqlite3_api_routines *api, char **message)
 {
-#ifdef SQLITE_CORE
-  (void)api;
-  return 1;
-#else
-  return !sqlite3_api || sqlite3_api->libversion == api->libversion;
-#endif
+  if (api->libversion_number() < FED_SQLITE_MIN) {
+    *message = api->mprintf("dbfed needs SQLite 3.38 or later; this is %s",
+                            api->libversion());
+    return SQLITE_ERROR;
+  }
+  if (sqlite3_api && sqlite3_api->libversion != api->libversion) {
+    *message = api->mprintf("dbfed is already loaded into another copy of "
+                            "SQLite in this process");
+    return SQLITE_ERROR;
+  }
+  return SQLITE_OK;
 }
+#endif
 
 __attribute__((visibility("default"))) int
 sqlite3_dbfed_init(sqlite3 *db, char **message,
@@ -29,11 +37,10 @@ sqlite3_dbfed_init(sqlite3 *db, char **message,
 {
   int rc;
 
-  if (!entry_same_sqlite(api)) {
-    *message = api->mprintf("dbfed is already loaded into another copy of "
-                            "SQLite in this process");
-    return SQLITE_ERROR;
-  }
+#ifndef SQLITE_CORE
+  rc = entry_check(api, message);
+  if (rc != SQLITE_OK) return rc;
+#endif
   SQLITE_EXTENSION_INIT2(api);
   rc = fed_ext_register(db, message);
 #ifndef SQLITE_CORE

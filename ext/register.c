@@ -39,11 +39,6 @@ int fed_ext_register(sqlite3 *db, char **message)
   struct fed_db *fdb = NULL;
   int rc;
 
-  if (sqlite3_libversion_number() < FED_SQLITE_MIN) {
-    *message = sqlite3_mprintf("dbfed needs SQLite 3.38 or later; this is %s",
-                               sqlite3_libversion());
-    return SQLITE_ERROR;
-  }
   if (register_done(db)) return SQLITE_OK;
   rc = fed_vtab_register(db, fed_function_help, &fdb, &err);
   if (rc == SQLITE_OK) rc = register_functions(db, fdb, &err);

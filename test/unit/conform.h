@@ -167,8 +167,7 @@ static const struct side sides[] = {
    .kinds = sq_kinds                                  },
 };
 
-/* ---- the harness ----------------------------------------------------------
- */
+/* ---- the harness -------------------------------------------------------- */
 
 static int passed, failed, skipped;
 

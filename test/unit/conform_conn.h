@@ -10,8 +10,7 @@
 
 #include "test/unit/conform.h"
 
-/* ---- definitions and connecting -------------------------------------------
- */
+/* ---- definitions and connecting ----------------------------------------- */
 
 static inline void t_params(struct run *r)
 {
@@ -145,8 +144,7 @@ static inline void t_connect(struct run *r)
   fed_conn_close(conn);
 }
 
-/* ---- waiting and stopping ---------------------------------------------------
- */
+/* ---- waiting and stopping ----------------------------------------------- */
 
 static inline void *cancel_soon(void *arg)
 {

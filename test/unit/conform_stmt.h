@@ -4,8 +4,7 @@
 
 #include "test/unit/conform.h"
 
-/* ---- statements -----------------------------------------------------------
- */
+/* ---- statements --------------------------------------------------------- */
 
 static inline void make_tables(struct run *r)
 {
@@ -288,8 +287,7 @@ static inline void t_cache(struct run *r)
   check(r, "the cache stays in its limit", r->conn->nstmts <= FED_STMTS_MAX);
 }
 
-/* ---- column classes --------------------------------------------------------
- */
+/* ---- column classes ----------------------------------------------------- */
 
 /* SELECT every column of `rel` as the dialect wants, ordered by the first. */
 static inline int read_relation(struct run *r, const struct fed_relation *rel,
