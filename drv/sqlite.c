@@ -12,31 +12,18 @@
 
 #include "base/mem.h"
 #include "drv/dialect.h"
-#include "drv/drv.h"
+#include "drv/sqlite.h"
 
 #define SQ_PROGRESS_OPS 1000 /* a few microseconds between two looks */
 
-struct sq_conn {
-  struct fed_conn base; /* first */
-  sqlite3 *db;
-  struct fed_dsn dsn; /* kept: reset() opens anew */
-  struct stat file;   /* which file it was when opened */
-  int64_t busy_ms;
-  const struct fed_wait *wait; /* of the call that runs now */
-  int64_t next_look;           /* when to ask `wait` again */
-  bool read_only;              /* inside a read-only transaction */
-};
+enum sq_state { SQ_IDLE, SQ_RUNNING, SQ_DONE };
 
 struct sq_stmt {
   struct fed_stmt base; /* first */
+  enum sq_state state;
   sqlite3_stmt *stmt;
   enum fed_class *want; /* a copy; NULL takes whatever comes */
 };
-
-static struct sq_conn *sq_of(struct fed_conn *conn)
-{
-  return (struct sq_conn *)conn;
-}
 
 /* ---- waiting ----------------------------------------------------------- */
 
@@ -57,16 +44,16 @@ static int sq_busy(void *arg, int count)
 {
   struct sq_conn *sq = arg;
   struct fed_err ignored = FED_ERR_INIT;
-  struct fed_wait wait = fed_wait_within(sq->wait, sq->busy_ms);
 
-  if (count == 0) sq->next_look = fed_clock_deadline(sq->busy_ms);
-  if (fed_clock_ms() >= sq->next_look) return 0;
-  if (fed_wait_check(&wait, "", &ignored) != SQLITE_OK) return 0;
+  if (count == 0) sq->busy_until = fed_clock_deadline(sq->busy_ms);
+  if (fed_clock_ms() >= sq->busy_until) return 0;
+  if (!sq->wait || fed_wait_check(sq->wait, "", &ignored) != SQLITE_OK)
+    return 0;
   sqlite3_sleep(count < 10 ? 1 + count : FED_WAIT_SLICE / 2);
   return 1;
 }
 
-static void sq_enter(struct sq_conn *sq, const struct fed_wait *wait)
+void fed_sq_enter(struct sq_conn *sq, const struct fed_wait *wait)
 {
   sq->wait = wait;
   sq->next_look = 0;
@@ -75,7 +62,7 @@ static void sq_enter(struct sq_conn *sq, const struct fed_wait *wait)
 /* ---- errors ------------------------------------------------------------ */
 
 /* Turn the handle's error into ours. */
-static int sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
+int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
 {
   const char *msg = sqlite3_errmsg(sq->db);
 
@@ -176,7 +163,7 @@ static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
   int rc;
 
   if (!uri) return fed_err_nomem(err);
-  sq_enter(sq, wait);
+  fed_sq_enter(sq, wait);
   rc = sqlite3_open_v2(uri, &sq->db,
                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                          SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
@@ -189,7 +176,7 @@ static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
                       NULL);
   }
   if (rc != SQLITE_OK) {
-    sq_error(sq, rc, err);
+    fed_sq_error(sq, rc, err);
     fed_err_prefix(err, "cannot open '%s': ", path);
     return err->rc;
   }
@@ -214,8 +201,6 @@ static void sq_abandon(struct fed_conn *conn)
   fed_dsn_release(&sq_of(conn)->dsn);
   fed_free(conn);
 }
-
-extern const struct fed_driver fed_driver_sqlite;
 
 static int sq_open(struct fed_conn **out, const struct fed_dsn *dsn,
                    const struct fed_wait *wait, struct fed_err *err)
@@ -265,9 +250,9 @@ static int sq_exec(struct fed_conn *conn, const char *sql,
   struct sq_conn *sq = sq_of(conn);
   int rc;
 
-  sq_enter(sq, wait);
+  fed_sq_enter(sq, wait);
   rc = sqlite3_exec(sq->db, sql, NULL, NULL, NULL);
-  return rc == SQLITE_OK ? SQLITE_OK : sq_error(sq, rc, err);
+  return rc == SQLITE_OK ? SQLITE_OK : fed_sq_error(sq, rc, err);
 }
 
 static int sq_ping(struct fed_conn *conn, const struct fed_wait *wait,
@@ -282,7 +267,7 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
 {
   struct sq_conn *sq = sq_of(conn);
 
-  sq_enter(sq, wait);
+  fed_sq_enter(sq, wait);
   sq->read_only = false;
   if (!sqlite3_get_autocommit(sq->db))
     sqlite3_exec(sq->db, "ROLLBACK; PRAGMA query_only=0", NULL, NULL, NULL);
@@ -357,11 +342,11 @@ static int sq_prepare(struct fed_conn *conn, const char *sql,
   if (!stmt) return fed_err_nomem(err);
   stmt->base.conn = conn;
   fed_list_init(&stmt->base.link);
-  sq_enter(sq, wait);
+  fed_sq_enter(sq, wait);
   rc = sqlite3_prepare_v3(sq->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
                           &stmt->stmt, &tail);
   rc = rc == SQLITE_OK ? sq_single(sq, stmt->stmt, tail, err)
-                       : sq_error(sq, rc, err);
+                       : fed_sq_error(sq, rc, err);
   if (rc != SQLITE_OK) goto out;
   stmt->base.ncol = sqlite3_column_count(stmt->stmt);
   rc = sq_shape(stmt, want, nwant, err);
@@ -400,7 +385,9 @@ static int sq_execute(struct fed_stmt *base, const struct fed_value *args,
   struct sq_conn *sq = sq_of(base->conn);
   int wanted = sqlite3_bind_parameter_count(stmt->stmt);
 
-  sq_enter(sq, wait);
+  fed_sq_enter(sq, wait);
+  if (stmt->state != SQ_IDLE)
+    return fed_err_set(err, SQLITE_MISUSE, "executed again without a reset");
   if (n != wanted)
     return fed_err_set(err, SQLITE_RANGE, "%d arguments for %d parameters", n,
                        wanted);
@@ -410,8 +397,9 @@ static int sq_execute(struct fed_stmt *base, const struct fed_value *args,
   for (int i = 0; i < n; i++) {
     int rc = sq_bind(stmt, i + 1, &args[i]);
 
-    if (rc != SQLITE_OK) return sq_error(sq, rc, err);
+    if (rc != SQLITE_OK) return fed_sq_error(sq, rc, err);
   }
+  stmt->state = SQ_RUNNING;
   return SQLITE_OK;
 }
 
@@ -482,10 +470,15 @@ static int sq_step(struct fed_stmt *base, const struct fed_wait *wait,
   struct sq_conn *sq = sq_of(base->conn);
   int rc;
 
+  /* sqlite3_step() after its end would run the statement anew. */
+  if (stmt->state == SQ_DONE) return SQLITE_DONE;
+  if (stmt->state != SQ_RUNNING)
+    return fed_err_set(err, SQLITE_MISUSE, "stepped without being executed");
   sq->wait = wait; /* next_look stays: one look per slice, not per row */
   rc = sqlite3_step(stmt->stmt);
   if (rc == SQLITE_ROW) return sq_row(stmt, err);
-  if (rc != SQLITE_DONE) return sq_error(sq, rc, err);
+  if (rc != SQLITE_DONE) return fed_sq_error(sq, rc, err);
+  stmt->state = SQ_DONE;
   base->changes = sq_changes(stmt, sq->db);
   return SQLITE_DONE;
 }
@@ -499,6 +492,7 @@ static int sq_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
   (void)err;
   sqlite3_reset(stmt->stmt); /* its code repeats step()'s error */
   sqlite3_clear_bindings(stmt->stmt);
+  stmt->state = SQ_IDLE;
   return SQLITE_OK;
 }
 
@@ -539,176 +533,7 @@ static int sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   return sq_end(conn, "ROLLBACK", wait, err);
 }
 
-/* ---- catalog ----------------------------------------------------------- */
-
-/* table_list knows shadow tables; sqlite_schema would show them as tables. */
-static const char sq_tables_sql[] =
-  "SELECT name, type, wr FROM pragma_table_list"
-  " WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
-  " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-  " AND (?1 IS NULL OR name = ?1 COLLATE NOCASE) ORDER BY name";
-
-static const char sq_columns_sql[] =
-  "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)"
-  " WHERE hidden <> 1 ORDER BY cid";
-
-static const char *sq_text(sqlite3_stmt *stmt, int i)
-{
-  const unsigned char *text = sqlite3_column_text(stmt, i);
-
-  return text ? (const char *)text : "";
-}
-
-/* Only collations that every SQLite has may be declared on our side. */
-static int sq_collation(struct sq_conn *sq, const char *table,
-                        struct fed_column *col, struct fed_err *err)
-{
-  static const char *const known[] = {"BINARY", "NOCASE", "RTRIM"};
-  const char *collation = NULL;
-
-  /* A view has no collations to tell; equal bytes are equal in any. */
-  col->textcmp = FED_TEXTCMP_LOOSE;
-  if (sqlite3_table_column_metadata(sq->db, "main", table, col->name, NULL,
-                                    &collation, NULL, NULL, NULL) != SQLITE_OK)
-    return SQLITE_OK;
-  for (size_t i = 0; i < FED_LEN(known); i++) {
-    if (sqlite3_stricmp(known[i], collation) != 0) continue;
-    col->textcmp = FED_TEXTCMP_BYTES;
-    if (i == 0) return SQLITE_OK;
-    col->collation = fed_strdup(known[i]);
-    return col->collation ? SQLITE_OK : fed_err_nomem(err);
-  }
-  return SQLITE_OK;
-}
-
-/*
- * PRIMARY KEY alone lets NULLs in, and then names no row. Only the rowid's
- * alias (a single INTEGER PRIMARY KEY) is never NULL by itself.
- */
-static void sq_key(struct fed_relation *rel, bool may_alias)
-{
-  bool nulls = false;
-
-  for (int i = 0; i < rel->ncol; i++) {
-    struct fed_column *col = &rel->col[i];
-
-    if (!col->key) continue;
-    if (may_alias && sqlite3_stricmp(col->type, "INTEGER") == 0) {
-      col->class = FED_CLASS_INT;
-      col->notnull = true;
-    }
-    nulls |= !col->notnull;
-  }
-  for (int i = 0; i < rel->ncol && nulls; i++)
-    rel->col[i].key = 0;
-}
-
-/*
- * Add the columns of one table. A virtual table whose module this handle
- * lacks has none that could be read: *readable says so.
- */
-static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
-                      bool has_rowid, bool *readable, struct fed_err *err)
-{
-  sqlite3_stmt *stmt = NULL;
-  int npk = 0;
-  int rc;
-
-  rc = sqlite3_prepare_v2(sq->db, sq_columns_sql, -1, &stmt, NULL);
-  if (rc == SQLITE_OK)
-    rc = sqlite3_bind_text(stmt, 1, rel->name, -1, SQLITE_STATIC);
-  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-    struct fed_column *col =
-      fed_relation_add(rel, sq_text(stmt, 0), sq_text(stmt, 1));
-
-    if (!col) {
-      rc = fed_err_nomem(err);
-      break;
-    }
-    col->notnull = sqlite3_column_int(stmt, 2) != 0;
-    col->key = sqlite3_column_int(stmt, 3);
-    npk += col->key > 0;
-    rc = sq_collation(sq, rel->name, col, err);
-  }
-  if (rc == SQLITE_NOMEM) goto out;
-  rc = sqlite3_reset(stmt) == SQLITE_NOMEM ? fed_err_nomem(err) : SQLITE_OK;
-  *readable = rel->ncol > 0;
-  if (npk) sq_key(rel, npk == 1 && has_rowid);
-out:
-  sqlite3_finalize(stmt);
-  return rc;
-}
-
-/* The row count ANALYZE left, else the highest rowid as an upper bound. */
-static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
-{
-  char *sql[2];
-  double rows = -1;
-
-  sql[0] = sqlite3_mprintf("SELECT CAST(stat AS INT) FROM sqlite_stat1"
-                           " WHERE tbl = %Q LIMIT 1",
-                           table);
-  sql[1] = sqlite3_mprintf("SELECT max(_rowid_) FROM main.\"%w\"", table);
-  for (int i = 0; i < (has_rowid ? 2 : 1) && rows < 0; i++) {
-    sqlite3_stmt *stmt = NULL;
-
-    if (sql[i] &&
-        sqlite3_prepare_v2(sq->db, sql[i], -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-      rows = sqlite3_column_double(stmt, 0);
-    sqlite3_finalize(stmt);
-  }
-  sqlite3_free(sql[0]);
-  sqlite3_free(sql[1]);
-  return rows < 0 && has_rowid ? 0 : rows;
-}
-
-static int sq_table(struct sq_conn *sq, sqlite3_stmt *stmt,
-                    struct fed_catalog *out, struct fed_err *err)
-{
-  struct fed_relation *rel = fed_catalog_add(out, "main", sq_text(stmt, 0));
-  bool is_table = strcmp(sq_text(stmt, 1), "table") == 0;
-  bool has_rowid = is_table && sqlite3_column_int(stmt, 2) == 0;
-  bool readable = false;
-  int rc;
-
-  if (!rel) return fed_err_nomem(err);
-  rel->on_path = true;
-  if (strcmp(sq_text(stmt, 1), "view") == 0) rel->kind = FED_KIND_VIEW;
-  rc = sq_columns(sq, rel, has_rowid, &readable, err);
-  if (rc != SQLITE_OK) return rc;
-  if (!readable) {
-    fed_relation_release(rel);
-    out->nrel--;
-    return SQLITE_OK;
-  }
-  if (is_table) rel->rows = sq_estimate(sq, rel->name, has_rowid);
-  return SQLITE_OK;
-}
-
-static int sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
-                      struct fed_catalog *out, const struct fed_wait *wait,
-                      struct fed_err *err)
-{
-  struct sq_conn *sq = sq_of(conn);
-  sqlite3_stmt *stmt = NULL;
-  int rc;
-
-  if (scope->schema && strcmp(scope->schema, "*") != 0 &&
-      sqlite3_stricmp(scope->schema, "main") != 0)
-    return SQLITE_OK;
-  sq_enter(sq, wait);
-  rc = sqlite3_prepare_v2(sq->db, sq_tables_sql, -1, &stmt, NULL);
-  if (rc == SQLITE_OK && scope->table)
-    rc = sqlite3_bind_text(stmt, 1, scope->table, -1, SQLITE_STATIC);
-  if (rc != SQLITE_OK) rc = sq_error(sq, rc, err);
-  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-    rc = sq_table(sq, stmt, out, err);
-  if (rc == SQLITE_OK && (rc = sqlite3_reset(stmt)) != SQLITE_OK)
-    rc = sq_error(sq, rc, err);
-  sqlite3_finalize(stmt);
-  return rc;
-}
+/* ---- describe ---------------------------------------------------------- */
 
 static int sq_describe(struct fed_conn *conn, const char *sql,
                        struct fed_relation *out, const struct fed_wait *wait,
@@ -764,6 +589,6 @@ const struct fed_driver fed_driver_sqlite = {
   .savepoint = fed_sqltx_savepoint,
   .release = fed_sqltx_release,
   .rollback_to = fed_sqltx_rollback_to,
-  .catalog = sq_catalog,
+  .catalog = fed_sq_catalog,
   .describe = sq_describe,
 };

@@ -1,0 +1,175 @@
+/*
+ * sqlite_catalog: the tables and views of a SQLite file. A file is asked
+ * without a round trip, so here each table is a question of its own.
+ */
+#include "base/mem.h"
+#include "drv/sqlite.h"
+
+/* table_list knows shadow tables; sqlite_schema would show them as tables. */
+static const char sq_tables_sql[] =
+  "SELECT name, type, wr FROM pragma_table_list"
+  " WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
+  " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+  " AND (?1 IS NULL OR name = ?1 COLLATE NOCASE) ORDER BY name";
+
+static const char sq_columns_sql[] =
+  "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)"
+  " WHERE hidden <> 1 ORDER BY cid";
+
+static const char *sq_text(sqlite3_stmt *stmt, int i)
+{
+  const unsigned char *text = sqlite3_column_text(stmt, i);
+
+  return text ? (const char *)text : "";
+}
+
+/* Only collations that every SQLite has may be declared on our side. */
+static int sq_collation(struct sq_conn *sq, const char *table,
+                        struct fed_column *col, struct fed_err *err)
+{
+  static const char *const known[] = {"BINARY", "NOCASE", "RTRIM"};
+  const char *collation = NULL;
+
+  /* A view has no collations to tell; equal bytes are equal in any. */
+  col->textcmp = FED_TEXTCMP_LOOSE;
+  if (sqlite3_table_column_metadata(sq->db, "main", table, col->name, NULL,
+                                    &collation, NULL, NULL, NULL) != SQLITE_OK)
+    return SQLITE_OK;
+  for (size_t i = 0; i < FED_LEN(known); i++) {
+    if (sqlite3_stricmp(known[i], collation) != 0) continue;
+    col->textcmp = FED_TEXTCMP_BYTES;
+    if (i == 0) return SQLITE_OK;
+    col->collation = fed_strdup(known[i]);
+    return col->collation ? SQLITE_OK : fed_err_nomem(err);
+  }
+  return SQLITE_OK;
+}
+
+/*
+ * PRIMARY KEY alone lets NULLs in, and then names no row. Only the rowid's
+ * alias (a single INTEGER PRIMARY KEY) is never NULL by itself.
+ */
+static void sq_key(struct fed_relation *rel, bool may_alias)
+{
+  bool nulls = false;
+
+  for (int i = 0; i < rel->ncol; i++) {
+    struct fed_column *col = &rel->col[i];
+
+    if (!col->key) continue;
+    if (may_alias && sqlite3_stricmp(col->type, "INTEGER") == 0) {
+      col->class = FED_CLASS_INT;
+      col->notnull = true;
+    }
+    nulls |= !col->notnull;
+  }
+  for (int i = 0; i < rel->ncol && nulls; i++)
+    rel->col[i].key = 0;
+}
+
+/*
+ * Add the columns of one table. A virtual table whose module this handle
+ * lacks has none that could be read: *readable says so.
+ */
+static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
+                      bool has_rowid, bool *readable, struct fed_err *err)
+{
+  sqlite3_stmt *stmt = NULL;
+  int npk = 0;
+  int rc;
+
+  rc = sqlite3_prepare_v2(sq->db, sq_columns_sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK)
+    rc = sqlite3_bind_text(stmt, 1, rel->name, -1, SQLITE_STATIC);
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    struct fed_column *col =
+      fed_relation_add(rel, sq_text(stmt, 0), sq_text(stmt, 1));
+
+    if (!col) {
+      rc = fed_err_nomem(err);
+      break;
+    }
+    col->notnull = sqlite3_column_int(stmt, 2) != 0;
+    col->key = sqlite3_column_int(stmt, 3);
+    npk += col->key > 0;
+    rc = sq_collation(sq, rel->name, col, err);
+  }
+  if (rc == SQLITE_NOMEM) goto out;
+  rc = sqlite3_reset(stmt) == SQLITE_NOMEM ? fed_err_nomem(err) : SQLITE_OK;
+  *readable = rel->ncol > 0;
+  if (npk) sq_key(rel, npk == 1 && has_rowid);
+out:
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+/* The row count ANALYZE left, else the highest rowid as an upper bound. */
+static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
+{
+  char *sql[2];
+  double rows = -1;
+
+  sql[0] = sqlite3_mprintf("SELECT CAST(stat AS INT) FROM sqlite_stat1"
+                           " WHERE tbl = %Q LIMIT 1",
+                           table);
+  sql[1] = sqlite3_mprintf("SELECT max(_rowid_) FROM main.\"%w\"", table);
+  for (int i = 0; i < (has_rowid ? 2 : 1) && rows < 0; i++) {
+    sqlite3_stmt *stmt = NULL;
+
+    if (sql[i] &&
+        sqlite3_prepare_v2(sq->db, sql[i], -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+      rows = sqlite3_column_double(stmt, 0);
+    sqlite3_finalize(stmt);
+  }
+  sqlite3_free(sql[0]);
+  sqlite3_free(sql[1]);
+  return rows < 0 && has_rowid ? 0 : rows;
+}
+
+static int sq_table(struct sq_conn *sq, sqlite3_stmt *stmt,
+                    struct fed_catalog *out, struct fed_err *err)
+{
+  struct fed_relation *rel = fed_catalog_add(out, "main", sq_text(stmt, 0));
+  bool is_table = strcmp(sq_text(stmt, 1), "table") == 0;
+  bool has_rowid = is_table && sqlite3_column_int(stmt, 2) == 0;
+  bool readable = false;
+  int rc;
+
+  if (!rel) return fed_err_nomem(err);
+  rel->on_path = true;
+  if (strcmp(sq_text(stmt, 1), "view") == 0) rel->kind = FED_KIND_VIEW;
+  rc = sq_columns(sq, rel, has_rowid, &readable, err);
+  if (rc != SQLITE_OK) return rc;
+  if (!readable) {
+    fed_relation_release(rel);
+    out->nrel--;
+    return SQLITE_OK;
+  }
+  if (is_table) rel->rows = sq_estimate(sq, rel->name, has_rowid);
+  return SQLITE_OK;
+}
+
+int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
+                   struct fed_catalog *out, const struct fed_wait *wait,
+                   struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  sqlite3_stmt *stmt = NULL;
+  int rc;
+
+  if (scope->schema && strcmp(scope->schema, "*") != 0 &&
+      sqlite3_stricmp(scope->schema, "main") != 0)
+    return SQLITE_OK;
+  fed_sq_enter(sq, wait);
+  rc = sqlite3_prepare_v2(sq->db, sq_tables_sql, -1, &stmt, NULL);
+  if (rc == SQLITE_OK && scope->table)
+    rc = sqlite3_bind_text(stmt, 1, scope->table, -1, SQLITE_STATIC);
+  if (rc != SQLITE_OK) rc = fed_sq_error(sq, rc, err);
+  while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+    rc = sq_table(sq, stmt, out, err);
+  if (rc == SQLITE_OK && (rc = sqlite3_reset(stmt)) != SQLITE_OK)
+    rc = fed_sq_error(sq, rc, err);
+  sqlite3_finalize(stmt);
+  return rc;
+}
