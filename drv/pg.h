@@ -1,0 +1,227 @@
+/*
+ * pg.h: what the files of the PostgreSQL driver share.
+ *
+ *   pg.c          the driver: parameters, connection, transaction verbs
+ *   pg_open.c     connecting
+ *   pg_wire.c     sending, waiting, collecting results, errors, cancelling
+ *   pg_stmt.c     prepared statements
+ *   pg_decode.c   bytes of the wire -> struct fed_value
+ *   pg_numeric.c  the same for numeric
+ *   pg_catalog.c  what tables and columns there are
+ *
+ * libpq is used only through its asynchronous calls, so that every wait obeys
+ * a struct fed_wait. One thing inside libpq can still block: the look-up of a
+ * host name (give hostaddr= to avoid it).
+ */
+#ifndef FED_PG_H
+#define FED_PG_H
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+
+#include "drv/drv.h"
+
+/* How long the clean-up after a failed or interrupted call may take. */
+#define FED_PG_CLEANUP_MS 5000
+
+struct fed_pg_stmt;
+
+/* What cancelling needs; it lives on while a cancel is under way. */
+struct fed_pg_key {
+  atomic_int refs;
+  PGcancel *cancel;
+};
+
+/*
+ *            execute            step          step: no more rows
+ *   idle ------------> running -------> running ----------------> idle
+ *
+ * `active` is the statement that runs. A statement reset before its last row
+ * leaves `leftover`: rows still under way inside a transaction, where a cancel
+ * would kill the transaction (traps 5). The next call reads them, unless it is
+ * one that undoes the transaction anyway: then they are cancelled.
+ */
+struct fed_pg_conn {
+  struct fed_conn base; /* first */
+  PGconn *link;
+  struct fed_pg_key *key; /* fixed after open, for any thread */
+  atomic_bool cancelled;  /* cancel() was called from outside */
+  struct fed_pg_stmt *active;
+  bool leftover;
+  bool in_tx;          /* `active` was started inside a transaction */
+  bool read_only;      /* the open transaction cannot write */
+  bool set_session;    /* settings do not come with the start-up packet */
+  int syncs;           /* pipeline synchronisation points not yet seen */
+  unsigned serial;     /* number of the newest prepared statement */
+  unsigned generation; /* counts DISCARD ALL, which drops statements */
+  unsigned *gone;      /* statements to deallocate with the next prepare */
+  int ngone, gone_room;
+};
+
+static inline struct fed_pg_conn *fed_pg_of(struct fed_conn *conn)
+{
+  return (struct fed_pg_conn *)conn;
+}
+
+/* ---- pg_wire.c --------------------------------------------------------- */
+
+/* How a command ended. */
+struct fed_pg_done {
+  bool ended;      /* the connection is ready for the next command */
+  bool keep;       /* set before: keep the last COMMAND_OK result */
+  PGresult *last;  /* that result, the caller's */
+  int64_t changes; /* rows that the last command inserted, changed, ... */
+  char tag[64];    /* "INSERT 0 1" */
+};
+
+/* Gets each row; an error stops the calls, the rest is still read. */
+typedef int fed_pg_row_fn(void *ctx, PGresult *row, struct fed_err *err);
+
+/*
+ * Make sure that a command can be sent: not broken, nothing running, nothing
+ * left over. `undo`: the next command undoes the transaction, so rows left
+ * over may be cancelled.
+ */
+int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
+                 struct fed_err *err);
+
+/* Push all of the command out. A half-sent one breaks the connection. */
+int fed_pg_flush(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                 struct fed_err *err);
+
+/* The next result, the caller's to clear; NULL at the end of a command. */
+int fed_pg_next(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                PGresult **out, struct fed_err *err);
+
+/*
+ * Push the command out and read its results to their end, giving rows to
+ * `row` (may be NULL). When the wait ends first the command is cancelled; a
+ * command that had succeeded before the cancel arrived counts as a success.
+ */
+int fed_pg_finish(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                  fed_pg_row_fn *row, void *ctx, struct fed_pg_done *done,
+                  struct fed_err *err);
+
+/* Cancel and read to the end within the clean-up time, else break. */
+void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done);
+
+/* Run our own text by the simple protocol; rows are thrown away. */
+int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
+                const struct fed_wait *wait, struct fed_pg_done *done,
+                struct fed_err *err);
+
+/* Run `sql` with text parameters; each row (text format) goes to `row`. */
+int fed_pg_query(struct fed_pg_conn *pg, const char *sql, int nparam,
+                 const char *const *params, fed_pg_row_fn *row, void *ctx,
+                 const struct fed_wait *wait, struct fed_err *err);
+
+/*
+ * Prepare `sql` as statement `name`; with `described` also ask what it takes
+ * and gives, in the same round trip. Statements in pg->gone go with it.
+ */
+int fed_pg_parse(struct fed_pg_conn *pg, const char *name, const char *sql,
+                 PGresult **described, const struct fed_wait *wait,
+                 struct fed_err *err);
+
+/* Deallocate prepared statement `id` some time; does not wait. */
+void fed_pg_forget(struct fed_pg_conn *pg, unsigned id);
+
+/* Rows changed, by the tag; 0 for a command that changes none. */
+int64_t fed_pg_changes(PGresult *res);
+
+/* Turn an error result, or with `res` NULL the link's error, into ours. */
+int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
+                struct fed_err *err);
+
+/* COPY was started by the text of a statement: end it, that is an error. */
+int fed_pg_end_copy(struct fed_pg_conn *pg, const PGresult *res,
+                    const struct fed_wait *wait, struct fed_err *err);
+
+/* Make one line of UTF-8 of a message, in place. */
+void fed_pg_clean(char *msg);
+
+/* Give back one reference; NULL is fine. */
+void fed_pg_key_put(struct fed_pg_key *key);
+
+/* Ask the server to stop what it runs for `pg`. Any thread. */
+int fed_pg_cancel(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                  struct fed_err *err);
+
+/* ---- pg_decode.c ------------------------------------------------------- */
+
+struct fed_pg_col;
+
+/* SQLITE_OK, SQLITE_NOMEM, or SQLITE_CORRUPT: bytes not of that type. */
+typedef int fed_pg_decode_fn(struct fed_pg_col *col, char *bytes, int len,
+                             struct fed_value *out);
+
+/* A result column: its type on the wire and room for its decoded text. */
+struct fed_pg_col {
+  Oid oid;
+  int fmod;
+  fed_pg_decode_fn *decode; /* NULL until the type has been checked */
+  char *buf;                /* text too long for `small`; kept and grown */
+  size_t room;
+  char small[48];
+};
+
+/* The class of a base type (no domain). */
+enum fed_class fed_pg_class(Oid oid, int fmod);
+
+/*
+ * How to decode a column of that type, in text or binary format, to class
+ * `want`; FED_CLASS_COUNT takes the type's own class. NULL: not possible, the
+ * type is not one which that class may have.
+ */
+fed_pg_decode_fn *fed_pg_decoder(enum fed_class want, Oid oid, int fmod,
+                                 bool text);
+
+/* Big-endian, as everything on the wire. */
+static inline uint16_t fed_pg_u16(const char *p)
+{
+  const unsigned char *b = (const unsigned char *)p;
+
+  return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+/* At least `n` bytes of `col` that live until the next row, or NULL. */
+char *fed_pg_room(struct fed_pg_col *col, size_t n);
+
+/* Write `v` in decimal, zero-padded to `width`; returns the end. */
+char *fed_pg_digits(char *to, uint64_t v, int width);
+
+/* ---- pg_numeric.c ---------------------------------------------------- */
+
+fed_pg_decode_fn fed_pg_decimal; /* -> TEXT */
+fed_pg_decode_fn fed_pg_decint;  /* numeric(p <= 18, 0) -> INTEGER */
+fed_pg_decode_fn fed_pg_decreal; /* numeric(p <= 15, s) -> REAL */
+
+/* ---- pg_open.c, pg_stmt.c, pg_catalog.c: slots of the driver --------- */
+
+/* What a session is set to, for after a reset where pg->set_session. */
+extern const char fed_pg_settings[];
+
+int fed_pg_open(struct fed_conn **out, const struct fed_dsn *dsn,
+                const struct fed_wait *wait, struct fed_err *err);
+/* Close the link and free; half-built ones too. */
+void fed_pg_free(struct fed_pg_conn *pg);
+
+int fed_pg_prepare(struct fed_conn *conn, const char *sql,
+                   const enum fed_class *want, int nwant, struct fed_stmt **out,
+                   const struct fed_wait *wait, struct fed_err *err);
+int fed_pg_execute(struct fed_stmt *stmt, const struct fed_value *args, int n,
+                   const struct fed_wait *wait, struct fed_err *err);
+int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,
+                struct fed_err *err);
+int fed_pg_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
+                      struct fed_err *err);
+void fed_pg_finalize(struct fed_stmt *stmt);
+
+int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
+                   struct fed_catalog *out, const struct fed_wait *wait,
+                   struct fed_err *err);
+int fed_pg_describe(struct fed_conn *conn, const char *sql,
+                    struct fed_relation *out, const struct fed_wait *wait,
+                    struct fed_err *err);
+
+#endif
