@@ -1,0 +1,259 @@
+/*
+ * mysql: what the files of the MySQL/MariaDB driver share. No other file
+ * includes this header.
+ *
+ *   mysql.c          the driver: statements, transactions, the slots
+ *   mysql_param.c    connection parameters
+ *   mysql_open.c     connecting, session set-up, goodbye, KILL QUERY
+ *   mysql_wait.c     every call of the client library that may block
+ *   mysql_error.c    errors
+ *   mysql_type.c     classes and names of types
+ *   mysql_decode.c   result columns: buffers and values
+ *   mysql_catalog.c  tables and their columns
+ *
+ * Two client libraries give the same C API. MariaDB Connector/C has a
+ * non-blocking form of each call (foo_start, foo_cont: a coroutine that hands
+ * back what it waits for); Oracle's libmysqlclient blocks, and only its
+ * read and write timeouts end a wait. The difference is in mysql_wait.c and
+ * in this header; everybody else calls fed_mysql_run_*().
+ */
+#ifndef FED_MYSQL_H
+#define FED_MYSQL_H
+
+#include <mysql.h>
+#include <stdatomic.h>
+
+#include "drv/dialect.h"
+#include "drv/drv.h"
+
+#ifdef MARIADB_PACKAGE_VERSION
+#  define FED_MYSQL_ASYNC 1
+typedef my_bool fed_mysql_bool;
+#else
+#  define FED_MYSQL_ASYNC 0
+typedef bool fed_mysql_bool;
+#endif
+
+/* Server errors that the driver itself acts upon (mysqld_error.h has all). */
+enum fed_mysql_errno {
+  FED_MYSQL_NO_SUCH_THREAD = 1094,
+  FED_MYSQL_UNSUPPORTED_PS = 1295,
+};
+
+/* The longest value that SQLite can be built to hold. */
+#define FED_MYSQL_VALUE_MAX 1000000000UL
+
+struct fed_mysql {
+  struct fed_conn head;
+  MYSQL *mysql;        /* NULL once a broken connection was dropped */
+  struct fed_dsn dsn;  /* for the second connection that sends KILL QUERY */
+  uint64_t id;         /* CONNECTION_ID(): 64 bits, unlike thread_id */
+  char identity[160];  /* host:port:server_id, as the server calls itself */
+  char database[200];  /* "" when the URL names none */
+  char isolation[32];  /* the session's default, "REPEATABLE-READ" */
+  uint64_t max_packet; /* @@max_allowed_packet */
+  unsigned session;    /* counts resets: statements do not outlive one */
+  int nopen;           /* statements with rows still to be read */
+  bool mariadb;
+  atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */
+};
+
+/* One result column: its class, where the library puts it, its text form. */
+struct fed_mysql_col {
+  char *name;
+  enum fed_class class;
+  enum enum_field_types bound; /* what the buffer below holds */
+  bool is_unsigned;
+  union {
+    int64_t i;
+    double r;
+    float f;
+    MYSQL_TIME t;
+    unsigned char bits[8];
+    char digits[72]; /* DECIMAL has at most 65 digits, a sign and a point */
+  } fixed;
+  char text[40]; /* dates, and integers above 2^63-1 */
+  char *data;    /* TEXT and BLOB; grows as values come */
+  size_t room;
+  unsigned long length;
+  fed_mysql_bool null, error;
+};
+
+/* What the last execution said of a column; a change means a new binding. */
+struct fed_mysql_sign {
+  enum enum_field_types type;
+  unsigned flags, charset, decimals;
+  unsigned long length;
+};
+
+struct fed_mysql_stmt {
+  struct fed_stmt head;
+  MYSQL_STMT *stmt; /* NULL: not preparable, runs as text without arguments */
+  char *sql;        /* only then */
+  enum fed_class *want;
+  int nwant; /* -1 when the driver chooses */
+  struct fed_mysql_col *col;
+  struct fed_mysql_sign *sign;
+  MYSQL_BIND *bind;
+  MYSQL_BIND *arg;
+  unsigned long *arglen;
+  int narg;
+  unsigned session; /* that of the connection it was prepared in */
+  bool busy;        /* executed, not yet reset */
+  bool open;        /* rows of the execution are still to be read */
+  bool blind;       /* its rows do not fit the buffers: do not fetch */
+  bool rebind;      /* a buffer moved since the last bind */
+  bool checked;     /* the columns were checked strictly */
+};
+
+static inline struct fed_mysql *fed_mysql_of(struct fed_conn *conn)
+{
+  return FED_CONTAINER(conn, struct fed_mysql, head);
+}
+
+/* ---- mysql_param.c ----------------------------------------------------- */
+
+/* How the value of a parameter reaches the client library. */
+enum fed_mysql_how {
+  FED_MYSQL_ARGUMENT, /* an argument of mysql_real_connect() */
+  FED_MYSQL_STRING,   /* mysql_options() with the text */
+  FED_MYSQL_SECONDS,  /* mysql_options() with a number */
+  FED_MYSQL_FLAG,     /* mysql_options() when true */
+  FED_MYSQL_TLS,      /* see fed_mysql_lib_tls() */
+  FED_MYSQL_CHARSET,  /* may only be what it is anyway */
+};
+
+struct fed_mysql_param {
+  const char *key;
+  enum fed_mysql_how how;
+  enum mysql_option option;
+  bool secret;
+};
+
+/* The longest read_timeout and the like (seconds). */
+#define FED_MYSQL_TIMEOUT_MAX 31536000
+
+const struct fed_mysql_param *fed_mysql_find(const char *key);
+/* A whole number from 0 to `max`, or -1. */
+int64_t fed_mysql_number(const char *s, int64_t max);
+/* 1, 0, or -1 for what is neither. */
+int fed_mysql_flag(const char *s);
+enum fed_param_kind fed_mysql_param_kind(const char *key);
+int fed_mysql_check(const struct fed_dsn *dsn, struct fed_err *err);
+
+/* ---- mysql_open.c ------------------------------------------------------ */
+
+int fed_mysql_open(struct fed_conn **out, const struct fed_dsn *dsn,
+                   const struct fed_wait *wait, struct fed_err *err);
+void fed_mysql_close(struct fed_conn *conn);
+void fed_mysql_abandon(struct fed_conn *conn);
+int fed_mysql_reset(struct fed_conn *conn, const struct fed_wait *wait,
+                    struct fed_err *err);
+enum fed_health fed_mysql_health(struct fed_conn *conn);
+int fed_mysql_ping(struct fed_conn *conn, const struct fed_wait *wait,
+                   struct fed_err *err);
+
+/*
+ * Connect c->mysql to `dsn` and set nothing up. On error c->mysql may be left
+ * for fed_mysql_drop().
+ */
+int fed_mysql_connect(struct fed_mysql *c, const struct fed_dsn *dsn,
+                      const struct fed_wait *wait, struct fed_err *err);
+
+/*
+ * Ask the server, over a second connection, to stop what `c` runs; within 5
+ * seconds. From any thread: it reads only what open() has fixed.
+ */
+int fed_mysql_kill(const struct fed_mysql *c, struct fed_err *err);
+
+/* Append `s` as a string literal. */
+void fed_mysql_quote(struct fed_mysql *c, struct fed_str *sql, const char *s);
+
+/* Cut the socket and free the library's handle; c->mysql becomes NULL. */
+void fed_mysql_drop(struct fed_mysql *c);
+
+/* ---- mysql_wait.c ------------------------------------------------------ */
+
+/*
+ * The calls that may block. Each obeys `wait`: when it is given up, a running
+ * statement is killed and its end awaited for 5 seconds, so that the
+ * connection stays good; failing that, the socket is cut, the library's
+ * coroutine is unwound and the connection is broken. In both cases the
+ * result is that of the wait: SQLITE_INTERRUPT or SQLITE_BUSY.
+ */
+int fed_mysql_run_connect(struct fed_mysql *c, const char *host,
+                          const char *user, const char *password,
+                          const char *dbname, unsigned port, const char *socket,
+                          const struct fed_wait *wait, struct fed_err *err);
+/* Text protocol: one statement; its rows, if any, are thrown away. */
+int fed_mysql_run_exec(struct fed_mysql *c, const char *sql,
+                       const struct fed_wait *wait, struct fed_err *err);
+/* Text protocol: one statement and its (few) rows; mysql_free_result(). */
+int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
+                       const struct fed_wait *wait, struct fed_err *err);
+int fed_mysql_run_ping(struct fed_mysql *c, const struct fed_wait *wait,
+                       struct fed_err *err);
+int fed_mysql_run_reset(struct fed_mysql *c, const struct fed_wait *wait,
+                        struct fed_err *err);
+int fed_mysql_run_prepare(struct fed_mysql *c, MYSQL_STMT *stmt,
+                          const char *sql, const struct fed_wait *wait,
+                          struct fed_err *err);
+int fed_mysql_run_execute(struct fed_mysql *c, MYSQL_STMT *stmt,
+                          const struct fed_wait *wait, struct fed_err *err);
+/* SQLITE_ROW, SQLITE_DONE or an error. A truncated column is no error. */
+int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
+                        const struct fed_wait *wait, struct fed_err *err);
+/* Read to the end of every result of the statement; given up, it is killed
+ * and read to its end. */
+int fed_mysql_run_free(struct fed_mysql *c, MYSQL_STMT *stmt,
+                       const struct fed_wait *wait, struct fed_err *err);
+/* Frees `stmt` whatever happens. */
+void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt);
+
+/* Options of the library that only one of the two has. */
+int fed_mysql_lib_init(MYSQL *mysql);
+int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err);
+int fed_mysql_lib_socket(MYSQL *mysql);
+
+/* ---- mysql_error.c ----------------------------------------------------- */
+
+/* Turn the library's last error (of `stmt`, else of the connection) into
+ * `err`; marks the connection broken where it is. */
+int fed_mysql_fail(struct fed_mysql *c, MYSQL_STMT *stmt, struct fed_err *err);
+
+/* ---- mysql_type.c ------------------------------------------------------ */
+
+/* The class that a result column has by itself. */
+enum fed_class fed_mysql_class(const MYSQL_FIELD *field);
+
+/* The type of a result column as a CREATE TABLE would write it. */
+void fed_mysql_type(const MYSQL_FIELD *field, char *out, size_t size);
+
+/* ---- mysql_decode.c ---------------------------------------------------- */
+
+/*
+ * Make the statement's buffers fit these columns and check them against
+ * st->want; the first call, and any later one that finds a difference,
+ * builds anew. `strict` false lets columns of unknown type pass (before the
+ * arguments are known the server cannot tell the type of "SELECT ?").
+ */
+int fed_mysql_columns(struct fed_mysql_stmt *st, const MYSQL_FIELD *field,
+                      int n, bool strict, struct fed_err *err);
+void fed_mysql_columns_free(struct fed_mysql_stmt *st);
+
+/* Tell the library where the values go. */
+int fed_mysql_bind(struct fed_mysql_stmt *st, struct fed_err *err);
+
+/* Fill st->head.row from the buffers. */
+int fed_mysql_row(struct fed_mysql_stmt *st, struct fed_err *err);
+
+/* ---- mysql_catalog.c --------------------------------------------------- */
+
+int fed_mysql_catalog(struct fed_conn *conn, const struct fed_scope *scope,
+                      struct fed_catalog *out, const struct fed_wait *wait,
+                      struct fed_err *err);
+int fed_mysql_describe(struct fed_conn *conn, const char *sql,
+                       struct fed_relation *out, const struct fed_wait *wait,
+                       struct fed_err *err);
+
+#endif
