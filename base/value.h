@@ -30,11 +30,12 @@ static inline struct fed_value fed_value_int(int64_t i)
   return (struct fed_value){.type = FED_INT, .i = i};
 }
 
-/* SQLite has no NaN: it is NULL there, and so here. */
+/* SQLite has no NaN: it is NULL there, and so here. Nor has it -0.0, which a
+ * table keeps as 0: adding 0 makes that of it. */
 static inline struct fed_value fed_value_real(double r)
 {
   if (r != r) return fed_value_null();
-  return (struct fed_value){.type = FED_REAL, .r = r};
+  return (struct fed_value){.type = FED_REAL, .r = r + 0.0};
 }
 
 static inline struct fed_value fed_value_text(const char *p, int64_t size)

@@ -14,10 +14,15 @@ static const char *dialect_bare(enum fed_class class)
 
 /* ---- PostgreSQL -------------------------------------------------------- */
 
-/* Types whose binary form is the server's own business travel as text. */
+/*
+ * Types whose binary form is the server's own business travel as text. For
+ * inet that cast is a function of its own, which adds /32; by way of name,
+ * which has none, it is what the server prints.
+ */
 static const char *dialect_pg_after(const struct fed_column *col)
 {
-  return col->class == FED_CLASS_OTHER ? "::text" : NULL;
+  if (col->class != FED_CLASS_OTHER) return NULL;
+  return strcmp(col->type, "inet") == 0 ? "::name::text" : "::text";
 }
 
 /*

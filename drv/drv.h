@@ -71,6 +71,7 @@ struct fed_column {
   char *collation; /* SQLite servers: a built-in collation, else NULL */
   enum fed_class class;
   enum fed_textcmp textcmp;
+  bool unicode; /* texts: the column can be compared with any character */
   bool notnull; /* true of every row the server can return */
   int key;      /* 1.. place in the key that names a row; 0 none */
 };

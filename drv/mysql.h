@@ -37,6 +37,7 @@ typedef bool fed_mysql_bool;
 /* Server errors that the driver itself acts upon (mysqld_error.h has all). */
 enum fed_mysql_errno {
   FED_MYSQL_NO_SUCH_THREAD = 1094,
+  FED_MYSQL_NOT_ALLOWED = 1148,
   FED_MYSQL_UNSUPPORTED_PS = 1295,
 };
 

@@ -153,7 +153,8 @@ struct my_key {
 struct my_builder {
   struct fed_catalog *out;
   const struct fed_scope *scope;
-  bool open; /* the last relation of `out` is being filled */
+  const char *database; /* the URL's: our search path */
+  bool open;            /* the last relation of `out` is being filled */
   struct my_key now, best;
 };
 
@@ -220,10 +221,20 @@ static int my_add_table(struct my_builder *b, char **cell, struct fed_err *err)
     return SQLITE_OK;
   rel = fed_catalog_add(b->out, cell[MY_SCHEMA], cell[MY_NAME]);
   if (!rel) return fed_err_nomem(err);
+  rel->on_path = !b->scope->schema || strcmp(cell[MY_SCHEMA], b->database) == 0;
   rel->kind = view ? FED_KIND_VIEW : FED_KIND_TABLE;
   rel->rows = table && cell[MY_TEXT] ? (double)atoll(cell[MY_TEXT]) : -1;
   b->open = true;
   return SQLITE_OK;
+}
+
+/* Elsewhere a character the column cannot hold is an error ("illegal mix of
+ * collations"), and utf8mb3 has no emoji. */
+static bool my_is_unicode(const char *collation)
+{
+  return collation && (strncmp(collation, "utf8mb4_", 8) == 0 ||
+                       strncmp(collation, "utf16", 5) == 0 ||
+                       strncmp(collation, "utf32_", 6) == 0);
 }
 
 static int my_add_column(struct my_builder *b, char **cell, struct fed_err *err)
@@ -236,6 +247,7 @@ static int my_add_column(struct my_builder *b, char **cell, struct fed_err *err)
   if (!col) return fed_err_nomem(err);
   col->class = my_type_class(cell[MY_TEXT]);
   col->textcmp = my_textcmp(cell[MY_MORE]);
+  col->unicode = my_is_unicode(cell[MY_MORE]);
   /* A zero date is not NULL here: we give it as text. */
   col->notnull = rel->kind == FED_KIND_TABLE && cell[MY_FLAG] &&
                  strcmp(cell[MY_FLAG], "NO") == 0;
@@ -357,7 +369,7 @@ int fed_mysql_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                       struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
-  struct my_builder b = {.out = out, .scope = scope};
+  struct my_builder b = {.out = out, .scope = scope, .database = c->database};
   MYSQL_RES *rows = NULL;
   struct fed_str sql;
   int rc;

@@ -108,7 +108,7 @@ static int my_infile_error(void *ptr, char *buf, unsigned n)
 {
   (void)ptr;
   snprintf(buf, n, "LOAD DATA LOCAL is off");
-  return 2000;
+  return FED_MYSQL_NOT_ALLOWED;
 }
 
 static void my_refuse_infile(MYSQL *mysql)
@@ -265,7 +265,7 @@ static int my_set_up(struct fed_mysql *c, const struct fed_wait *wait,
                "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"
                "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
                "autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, "
-               "sql_select_limit=DEFAULT");
+               "sql_select_limit=18446744073709551615");
   if (c->mariadb && my_has_snapshot_isolation(version))
     n += snprintf(sql + n, sizeof sql - (size_t)n,
                   ", innodb_snapshot_isolation=1");

@@ -9,8 +9,7 @@
 #define MY_BINARY 63  /* number of the pseudo collation "binary" */
 #define MY_VECTOR 242 /* a type that older headers do not know */
 
-/* ---- classes ---------------------------------------------------------------
- */
+/* ---- classes ----------------------------------------------------------- */
 
 static unsigned my_precision(const MYSQL_FIELD *field)
 {
@@ -108,8 +107,7 @@ enum fed_class fed_mysql_class(const MYSQL_FIELD *field)
   }
 }
 
-/* ---- type names -------------------------------------------------------------
- */
+/* ---- type names -------------------------------------------------------- */
 
 static const char *my_integer_name(const MYSQL_FIELD *field)
 {

@@ -56,6 +56,9 @@ static int my_result(struct my_waiter *w, bool failed, MYSQL_STMT *stmt)
 {
   struct fed_err late = FED_ERR_INIT;
 
+  /* The blocking library calls a wait that took too long a lost connection. */
+  if (!FED_MYSQL_ASYNC && failed)
+    w->rc = fed_wait_check(&w->wait, w->what, w->err);
   if (w->rc == SQLITE_OK)
     return failed ? fed_mysql_fail(w->c, stmt, w->err) : SQLITE_OK;
   if (failed) fed_mysql_fail(w->c, stmt, &late); /* for conn->broken */
@@ -430,8 +433,7 @@ int fed_mysql_run_free(struct fed_mysql *c, MYSQL_STMT *stmt,
     more = !failed && !c->head.broken && mysql_more_results(c->mysql);
   }
   my_look_lost(c);
-  return c->head.broken ? my_result(&w, true, stmt)
-                        : my_result(&w, false, stmt);
+  return my_result(&w, c->head.broken, stmt);
 }
 
 void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt)

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "drv/dialect.h"
 
-/* ---- parameters ------------------------------------------------------ */
+/* ---- parameters -------------------------------------------------------- */
 
 static enum fed_param_kind pg_param(const char *key)
 {
@@ -121,7 +121,7 @@ static int pg_check(const struct fed_dsn *dsn, struct fed_err *err)
   return rc;
 }
 
-/* ---- connection ------------------------------------------------------ */
+/* ---- connection -------------------------------------------------------- */
 
 /* The socket is nonblocking: the farewell goes if it can go at once. */
 static void pg_close(struct fed_conn *conn)
@@ -217,7 +217,7 @@ static int pg_cancel(struct fed_conn *conn, struct fed_err *err)
   return fed_pg_cancel(pg, &wait, err);
 }
 
-/* ---- transactions ---------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------ */
 
 static int pg_begin(struct fed_conn *conn, const struct fed_begin *opts,
                     const struct fed_wait *wait, struct fed_err *err)
@@ -272,7 +272,7 @@ static int pg_rollback_to(struct fed_conn *conn, int level,
   return rc == SQLITE_OK ? fed_sqltx_rollback_to(conn, level, wait, err) : rc;
 }
 
-/* ---- the driver ------------------------------------------------------ */
+/* ---- the driver -------------------------------------------------------- */
 
 static const char *const pg_schemes[] = {"postgres", "postgresql", "pg", NULL};
 

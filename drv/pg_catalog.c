@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "drv/pg.h"
 
-/* ---- the query ------------------------------------------------------- */
+/* ---- the query --------------------------------------------------------- */
 
 /*
  * A domain's base type and typmod, through domains over domains: the typmod
@@ -199,12 +199,13 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
                    " a.attnum");
 }
 
-/* ---- its rows -------------------------------------------------------- */
+/* ---- its rows ---------------------------------------------------------- */
 
 struct pg_listing {
   struct fed_catalog *out;
   unsigned long oid; /* of the relation being read */
   bool bytes_kept;   /* the server's encoding sorts as UTF-8 does */
+  bool unicode;      /* and has every character */
 };
 
 static enum fed_kind pg_kind(char relkind)
@@ -279,6 +280,7 @@ static int pg_catalog_row(void *ctx, PGresult *row, struct fed_err *err)
                  (int)strtol(PQgetvalue(row, 0, PG_C_TYPE_MOD), NULL, 10));
   col->textcmp = pg_textcmp(col->class, pg_true(row, PG_C_DETERMINISTIC),
                             pg_true(row, PG_C_BYTEWISE) && list->bytes_kept);
+  col->unicode = list->unicode;
   col->notnull = pg_true(row, PG_C_NOTNULL) && !pg_may_be_nan(col->class);
   col->key = (int)strtol(PQgetvalue(row, 0, PG_C_KEY), NULL, 10);
   return SQLITE_OK;
@@ -295,12 +297,22 @@ static bool pg_bytes_kept(PGconn *link)
   return false;
 }
 
+/* Elsewhere a character the encoding lacks is an error, not "no match". */
+static bool pg_is_unicode(PGconn *link)
+{
+  const char *encoding = PQparameterStatus(link, "server_encoding");
+
+  return encoding && strcmp(encoding, "UTF8") == 0;
+}
+
 int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,
                    struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(conn);
-  struct pg_listing list = {.out = out, .bytes_kept = pg_bytes_kept(pg->link)};
+  struct pg_listing list = {.out = out,
+                            .bytes_kept = pg_bytes_kept(pg->link),
+                            .unicode = pg_is_unicode(pg->link)};
   const char *params[2];
   struct fed_str sql;
   int n = 0;
@@ -318,7 +330,7 @@ int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
   return rc;
 }
 
-/* ---- describe -------------------------------------------------------- */
+/* ---- describe ---------------------------------------------------------- */
 
 /*
  * A result column does not tell its collation. If the database has no

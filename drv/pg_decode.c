@@ -45,7 +45,7 @@ enum {
 
 #define PG_DAY INT64_C(86400000000) /* microseconds */
 
-/* ---- bytes ----------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------- */
 
 static uint32_t pg_u32(const char *p)
 {
@@ -71,7 +71,7 @@ char *fed_pg_room(struct fed_pg_col *col, size_t n)
   return buf;
 }
 
-/* ---- integers, floats, text ------------------------------------------ */
+/* ---- integers, floats, text -------------------------------------------- */
 
 static int pg_bool(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
@@ -197,7 +197,7 @@ static int pg_uuid(struct fed_pg_col *col, char *p, int len,
   return SQLITE_OK;
 }
 
-/* ---- dates ----------------------------------------------------------- */
+/* ---- dates ------------------------------------------------------------- */
 
 /* `v` in decimal, with leading zeros to at least `width` digits. */
 char *fed_pg_digits(char *to, uint64_t v, int width)
@@ -321,7 +321,7 @@ static int pg_timestamp(struct fed_pg_col *col, char *p, int len,
   return pg_small(col, end, bc, out);
 }
 
-/* ---- text format ----------------------------------------------------- */
+/* ---- text format ------------------------------------------------------- */
 
 static int pg_t_bool(struct fed_pg_col *col, char *p, int len,
                      struct fed_value *out)
@@ -410,7 +410,7 @@ static int pg_t_timestamptz(struct fed_pg_col *col, char *p, int len,
   return pg_text(col, p, len, out);
 }
 
-/* ---- types ----------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------- */
 
 /* typmod of numeric(p, s): (p << 16 | s) + 4, the scale in 11 signed bits. */
 static enum fed_class pg_numeric_class(int fmod)

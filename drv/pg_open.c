@@ -14,17 +14,19 @@
 #include "base/mem.h"
 #include "drv/pg.h"
 
-/* Times in UTC, ISO dates, bytea that we can read. */
+/* Times in UTC, ISO dates, bytea that we can read, bare names of types. */
 #define PG_OPTIONS                                                             \
   "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"                 \
-  " -c extra_float_digits=3 -c bytea_output=hex"
+  " -c extra_float_digits=3 -c bytea_output=hex"                               \
+  " -c quote_all_identifiers=off"
 
 /* The same where start-up options do not arrive. */
 const char fed_pg_settings[] =
   "SET TimeZone='UTC'; SET DateStyle='ISO'; SET IntervalStyle='postgres';"
-  " SET extra_float_digits=3; SET bytea_output='hex'";
+  " SET extra_float_digits=3; SET bytea_output='hex';"
+  " SET quote_all_identifiers=off";
 
-/* ---- connecting ------------------------------------------------------ */
+/* ---- connecting -------------------------------------------------------- */
 
 /* Keywords and values for PQconnectStartParams, which ends them with NULL. */
 struct pg_args {
@@ -233,7 +235,7 @@ static int pg_connect(PGconn **out, struct pg_args *a,
   return SQLITE_OK;
 }
 
-/* ---- session --------------------------------------------------------- */
+/* ---- session ----------------------------------------------------------- */
 
 static bool pg_setting(PGconn *link, const char *name, const char *value)
 {

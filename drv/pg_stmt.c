@@ -51,7 +51,7 @@ static struct fed_pg_stmt *pg_stmt_of(struct fed_stmt *stmt)
   return (struct fed_pg_stmt *)stmt;
 }
 
-/* ---- prepare --------------------------------------------------------- */
+/* ---- prepare ----------------------------------------------------------- */
 
 /* Some type with a binary form of its own: have the server print all. */
 static bool pg_needs_text(const PGresult *described)
@@ -179,7 +179,7 @@ int fed_pg_prepare(struct fed_conn *conn, const char *sql,
   return rc;
 }
 
-/* ---- arguments ------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------- */
 
 /* Bytes of argument memory that a value needs; 0: its own bytes do. */
 static size_t pg_arg_size(const struct fed_value *v)
@@ -321,7 +321,7 @@ static int pg_bind(struct fed_pg_stmt *st, const struct fed_value *args, int n,
   return SQLITE_OK;
 }
 
-/* ---- end of an execution --------------------------------------------- */
+/* ---- end of an execution ----------------------------------------------- */
 
 static void pg_idle(struct fed_pg_stmt *st, enum pg_state state)
 {
@@ -432,7 +432,7 @@ void fed_pg_finalize(struct fed_stmt *stmt)
   fed_free(st);
 }
 
-/* ---- execute --------------------------------------------------------- */
+/* ---- execute ----------------------------------------------------------- */
 
 /* The command is sent: wait for its first result and look at it. */
 static int pg_first(struct fed_pg_stmt *st, const struct fed_wait *wait,
@@ -515,7 +515,7 @@ int fed_pg_execute(struct fed_stmt *stmt, const struct fed_value *args, int n,
   return rc;
 }
 
-/* ---- step ------------------------------------------------------------ */
+/* ---- step -------------------------------------------------------------- */
 
 static int pg_decode_row(struct fed_pg_stmt *st, struct fed_err *err)
 {

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "drv/pg.h"
 
-/* ---- errors ---------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------ */
 
 /* SQLSTATEs that mean something to our callers; a class is a prefix. */
 static const struct pg_state {
@@ -123,7 +123,7 @@ int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
                      hint ? "; " : "", hint ? hint : "");
 }
 
-/* ---- waiting --------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------- */
 
 int fed_pg_flush(struct fed_pg_conn *pg, const struct fed_wait *wait,
                  struct fed_err *err)
@@ -165,7 +165,7 @@ int fed_pg_next(struct fed_pg_conn *pg, const struct fed_wait *wait,
   return SQLITE_OK;
 }
 
-/* ---- COPY, which no caller of ours may start ------------------------- */
+/* ---- COPY, which no caller of ours may start --------------------------- */
 
 static int pg_refuse_copy_in(struct fed_pg_conn *pg,
                              const struct fed_wait *wait, struct fed_err *err)
@@ -221,7 +221,7 @@ int fed_pg_end_copy(struct fed_pg_conn *pg, const PGresult *res,
   return rc;
 }
 
-/* ---- collecting results ---------------------------------------------- */
+/* ---- collecting results ------------------------------------------------ */
 
 int64_t fed_pg_changes(PGresult *res)
 {
@@ -375,7 +375,7 @@ void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done)
   if (c.rc != SQLITE_OK) done->tag[0] = 0;
 }
 
-/* ---- commands -------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------- */
 
 int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
                  struct fed_err *err)
@@ -490,7 +490,7 @@ int fed_pg_parse(struct fed_pg_conn *pg, const char *name, const char *sql,
   return rc;
 }
 
-/* ---- cancelling ------------------------------------------------------ */
+/* ---- cancelling -------------------------------------------------------- */
 
 /*
  * PQcancel() blocks without a deadline: it connects anew and waits until the

@@ -143,6 +143,17 @@ static char *sq_uri(const struct fed_dsn *dsn)
   return fed_str_detach(&uri);
 }
 
+/* A host's SQLite may be built without it (SQLITE_OMIT_PROGRESS_CALLBACK):
+ * then a computation cannot be interrupted. */
+static bool sq_has_progress(void)
+{
+#ifdef SQLITE_CORE
+  return true;
+#else
+  return sqlite3_api->progress_handler != NULL;
+#endif
+}
+
 /* What a file must not be able to do to us, and we not to it. */
 static void sq_harden(struct sq_conn *sq)
 {
@@ -151,7 +162,26 @@ static void sq_harden(struct sq_conn *sq)
   /* A column dropped under us must be an error, not the string of its name. */
   sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
   sqlite3_busy_handler(sq->db, sq_busy, sq);
-  sqlite3_progress_handler(sq->db, SQ_PROGRESS_OPS, sq_progress, sq);
+  if (sq_has_progress())
+    sqlite3_progress_handler(sq->db, SQ_PROGRESS_OPS, sq_progress, sq);
+  else
+    sq->base.caps &= ~(unsigned)FED_CAP_ASYNC;
+}
+
+/* Reads the file's header, as any statement would. */
+static int sq_read_encoding(struct sq_conn *sq)
+{
+  sqlite3_stmt *stmt = NULL;
+  int rc = sqlite3_exec(sq->db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL,
+                        NULL, NULL);
+
+  if (rc == SQLITE_OK)
+    rc = sqlite3_prepare_v2(sq->db, "PRAGMA encoding", -1, &stmt, NULL);
+  if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+    sq->utf8 =
+      sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "UTF-8") == 0;
+  sqlite3_finalize(stmt);
+  return rc;
 }
 
 /* Open the file and read its header, so that "not a database" shows here. */
@@ -172,8 +202,7 @@ static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
   fed_free(uri);
   if (rc == SQLITE_OK) {
     sq_harden(sq);
-    rc = sqlite3_exec(sq->db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL,
-                      NULL);
+    rc = sq_read_encoding(sq);
   }
   if (rc != SQLITE_OK) {
     fed_sq_error(sq, rc, err);

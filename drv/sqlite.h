@@ -15,6 +15,7 @@ struct sq_conn {
   const struct fed_wait *wait; /* of the call that runs now */
   int64_t next_look;           /* when to ask `wait` again */
   int64_t busy_until;          /* how long to wait for another's lock */
+  bool utf8;                   /* the file's encoding, not UTF-16 */
   bool read_only;              /* inside a read-only transaction */
 };
 

@@ -7,7 +7,7 @@
 
 /* table_list knows shadow tables; sqlite_schema would show them as tables. */
 static const char sq_tables_sql[] =
-  "SELECT name, type, wr FROM pragma_table_list"
+  "SELECT name, type, wr, strict FROM pragma_table_list"
   " WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')"
   " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
   " AND (?1 IS NULL OR name = ?1 COLLATE NOCASE) ORDER BY name";
@@ -30,7 +30,10 @@ static int sq_collation(struct sq_conn *sq, const char *table,
   static const char *const known[] = {"BINARY", "NOCASE", "RTRIM"};
   const char *collation = NULL;
 
-  /* A view has no collations to tell; equal bytes are equal in any. */
+  /* In UTF-16 even BINARY is another order than here. */
+  col->textcmp = FED_TEXTCMP_CI;
+  if (!sq->utf8) return SQLITE_OK;
+  /* A view has no collations to tell. */
   col->textcmp = FED_TEXTCMP_LOOSE;
   if (sqlite3_table_column_metadata(sq->db, "main", table, col->name, NULL,
                                     &collation, NULL, NULL, NULL) != SQLITE_OK)
@@ -43,6 +46,33 @@ static int sq_collation(struct sq_conn *sq, const char *table,
     return col->collation ? SQLITE_OK : fed_err_nomem(err);
   }
   return SQLITE_OK;
+}
+
+/* What SQLite says of a table beside its columns. */
+struct sq_table {
+  bool is_table;  /* neither a view nor virtual */
+  bool has_rowid; /* not WITHOUT ROWID */
+  bool strict;
+  bool readable; /* false: its module is not known here */
+};
+
+/*
+ * Is the table's single INTEGER PRIMARY KEY another name of its rowid? Not
+ * if it was declared DESC, an old quirk: then it has an index of its own.
+ */
+static bool sq_has_alias(struct sq_conn *sq, const char *table)
+{
+  sqlite3_stmt *stmt = NULL;
+  bool alias = false;
+
+  if (sqlite3_prepare_v2(sq->db,
+                         "SELECT 1 FROM pragma_index_list(?1)"
+                         " WHERE origin = 'pk'",
+                         -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) == SQLITE_OK)
+    alias = sqlite3_step(stmt) == SQLITE_DONE;
+  sqlite3_finalize(stmt);
+  return alias;
 }
 
 /*
@@ -67,12 +97,33 @@ static void sq_key(struct fed_relation *rel, bool may_alias)
     rel->col[i].key = 0;
 }
 
+/* ANY keeps values as they are in a STRICT table, but says NUMERIC in
+ * another, as the one we declare: no type at all says the same. */
+static const char *sq_type(const struct sq_table *table, const char *type)
+{
+  return table->strict && sqlite3_stricmp(type, "ANY") == 0 ? "" : type;
+}
+
+static int sq_column(struct sq_conn *sq, struct fed_relation *rel,
+                     const struct sq_table *table, sqlite3_stmt *stmt,
+                     struct fed_err *err)
+{
+  struct fed_column *col =
+    fed_relation_add(rel, sq_text(stmt, 0), sq_type(table, sq_text(stmt, 1)));
+
+  if (!col) return fed_err_nomem(err);
+  col->unicode = true;
+  col->notnull = sqlite3_column_int(stmt, 2) != 0;
+  col->key = sqlite3_column_int(stmt, 3);
+  return sq_collation(sq, rel->name, col, err);
+}
+
 /*
  * Add the columns of one table. A virtual table whose module this handle
- * lacks has none that could be read: *readable says so.
+ * lacks has none that could be read.
  */
 static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
-                      bool has_rowid, bool *readable, struct fed_err *err)
+                      struct sq_table *table, struct fed_err *err)
 {
   sqlite3_stmt *stmt = NULL;
   int npk = 0;
@@ -81,25 +132,17 @@ static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
   rc = sqlite3_prepare_v2(sq->db, sq_columns_sql, -1, &stmt, NULL);
   if (rc == SQLITE_OK)
     rc = sqlite3_bind_text(stmt, 1, rel->name, -1, SQLITE_STATIC);
+  if (rc != SQLITE_OK) rc = fed_sq_error(sq, rc, err);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-    struct fed_column *col =
-      fed_relation_add(rel, sq_text(stmt, 0), sq_text(stmt, 1));
-
-    if (!col) {
-      rc = fed_err_nomem(err);
-      break;
-    }
-    col->notnull = sqlite3_column_int(stmt, 2) != 0;
-    col->key = sqlite3_column_int(stmt, 3);
-    npk += col->key > 0;
-    rc = sq_collation(sq, rel->name, col, err);
+    rc = sq_column(sq, rel, table, stmt, err);
+    npk += rc == SQLITE_OK && rel->col[rel->ncol - 1].key > 0;
   }
-  if (rc == SQLITE_NOMEM) goto out;
-  rc = sqlite3_reset(stmt) == SQLITE_NOMEM ? fed_err_nomem(err) : SQLITE_OK;
-  *readable = rel->ncol > 0;
-  if (npk) sq_key(rel, npk == 1 && has_rowid);
-out:
+  if (rc == SQLITE_OK && sqlite3_reset(stmt) == SQLITE_NOMEM)
+    rc = fed_err_nomem(err);
   sqlite3_finalize(stmt);
+  table->readable = rel->ncol > 0;
+  if (npk)
+    sq_key(rel, npk == 1 && table->has_rowid && sq_has_alias(sq, rel->name));
   return rc;
 }
 
@@ -127,26 +170,27 @@ static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
   return rows < 0 && has_rowid ? 0 : rows;
 }
 
-static int sq_table(struct sq_conn *sq, sqlite3_stmt *stmt,
-                    struct fed_catalog *out, struct fed_err *err)
+static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
+                        struct fed_catalog *out, struct fed_err *err)
 {
   struct fed_relation *rel = fed_catalog_add(out, "main", sq_text(stmt, 0));
-  bool is_table = strcmp(sq_text(stmt, 1), "table") == 0;
-  bool has_rowid = is_table && sqlite3_column_int(stmt, 2) == 0;
-  bool readable = false;
+  struct sq_table table = {0};
   int rc;
 
   if (!rel) return fed_err_nomem(err);
+  table.is_table = strcmp(sq_text(stmt, 1), "table") == 0;
+  table.has_rowid = table.is_table && sqlite3_column_int(stmt, 2) == 0;
+  table.strict = sqlite3_column_int(stmt, 3) != 0;
   rel->on_path = true;
   if (strcmp(sq_text(stmt, 1), "view") == 0) rel->kind = FED_KIND_VIEW;
-  rc = sq_columns(sq, rel, has_rowid, &readable, err);
+  rc = sq_columns(sq, rel, &table, err);
   if (rc != SQLITE_OK) return rc;
-  if (!readable) {
+  if (!table.readable) {
     fed_relation_release(rel);
     out->nrel--;
-    return SQLITE_OK;
+  } else if (table.is_table) {
+    rel->rows = sq_estimate(sq, rel->name, table.has_rowid);
   }
-  if (is_table) rel->rows = sq_estimate(sq, rel->name, has_rowid);
   return SQLITE_OK;
 }
 
@@ -167,7 +211,7 @@ int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
     rc = sqlite3_bind_text(stmt, 1, scope->table, -1, SQLITE_STATIC);
   if (rc != SQLITE_OK) rc = fed_sq_error(sq, rc, err);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-    rc = sq_table(sq, stmt, out, err);
+    rc = sq_add_table(sq, stmt, out, err);
   if (rc == SQLITE_OK && (rc = sqlite3_reset(stmt)) != SQLITE_OK)
     rc = fed_sq_error(sq, rc, err);
   sqlite3_finalize(stmt);

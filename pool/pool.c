@@ -263,9 +263,13 @@ static bool pool_alive(struct pool_slot *slot, const struct fed_wait *wait)
   struct fed_err ignored = FED_ERR_INIT;
   struct fed_wait within = fed_wait_within(wait, POOL_CLEANUP_MS);
 
+  int64_t idle = fed_clock_ms() - slot->used_ms;
+
+  /* It was looked at when it came back; what happens within a blink shows
+   * when it is used, and a scan tries again then. */
+  if (idle < FED_WAIT_SLICE) return true;
   if (fed_conn_health(slot->conn) != FED_HEALTH_CLEAN) return false;
-  if (fed_clock_ms() - slot->used_ms < slot->server->opts.validate_after)
-    return true;
+  if (idle < slot->server->opts.validate_after) return true;
   return fed_conn_ping(slot->conn, &within, &ignored) == SQLITE_OK;
 }
 

@@ -68,14 +68,25 @@ void attach_release(struct fed_db *fdb)
   attach_free(FED_CONTAINER(node, struct attachment, link));
 }
 
-const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
-                                       const char *name, const char **driver)
+/* Is the attached database still ours, or one that took its name? */
+static bool attach_stands(struct fed_db *fdb, const struct attachment *a)
+{
+  const char *path = sqlite3_db_filename(fdb->db, a->schema);
+
+  return a->temp || (path && !*path);
+}
+
+const struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
+                                       const char *schema, const char *name,
+                                       const char **driver)
 {
   FED_LIST_EACH(node, &fdb->attached)
   {
     struct attachment *a = FED_CONTAINER(node, struct attachment, link);
 
-    if (sqlite3_stricmp(a->schema, schema) != 0) continue;
+    if (sqlite3_stricmp(a->schema, schema) || !attach_stands(fdb, a) ||
+        sqlite3_stricmp(a->server, server))
+      continue;
     for (int i = 0; i < a->cat.nrel; i++)
       if (a->name[i] && sqlite3_stricmp(a->name[i], name) == 0) {
         *driver = a->driver;
@@ -83,6 +94,30 @@ const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
       }
   }
   return NULL;
+}
+
+/* Forget attachments that a plain DETACH took away. */
+static void attach_prune(struct fed_db *fdb)
+{
+  FED_LIST_EACH_SAFE(node, after, &fdb->attached)
+  {
+    struct attachment *a = FED_CONTAINER(node, struct attachment, link);
+
+    if (!attach_stands(fdb, a)) attach_free(a);
+  }
+}
+
+/*
+ * ROLLBACK would undo the tables but not the attachment, nor bring back what
+ * a refresh replaced.
+ */
+static int attach_check_idle(struct fed_db *fdb, const char *what,
+                             struct fed_err *err)
+{
+  attach_prune(fdb);
+  if (sqlite3_get_autocommit(fdb->db)) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_ERROR, "%s inside a transaction is refused",
+                     what);
 }
 
 /* ---- names ------------------------------------------------------------- */
@@ -278,17 +313,6 @@ static int attach_check_any(const struct attachment *a, struct fed_err *err)
                      a->options.schema ? a->options.schema : "");
 }
 
-/* Forget attachments that a plain DETACH took away. */
-static void attach_prune(struct fed_db *fdb)
-{
-  FED_LIST_EACH_SAFE(node, after, &fdb->attached)
-  {
-    struct attachment *a = FED_CONTAINER(node, struct attachment, link);
-
-    if (!a->temp && !sqlite3_db_filename(fdb->db, a->schema)) attach_free(a);
-  }
-}
-
 int fed_attach(struct fed_db *fdb, const char *server,
                const char *const *options, int noption, int *ntable,
                struct fed_err *err)
@@ -297,7 +321,7 @@ int fed_attach(struct fed_db *fdb, const char *server,
   int rc = attach_new(server, options, noption, &a, err);
 
   if (!a) return rc;
-  attach_prune(fdb);
+  if (rc == SQLITE_OK) rc = attach_check_idle(fdb, "fed_attach", err);
   if (rc == SQLITE_OK) rc = attach_catalog(fdb, a, err);
   if (rc == SQLITE_OK) rc = attach_check_any(a, err);
   if (rc == SQLITE_OK) rc = attach_database(fdb, a, err);
@@ -345,9 +369,10 @@ static int attach_count(const struct attachment *a)
 int fed_detach(struct fed_db *fdb, const char *name, int *ntable,
                struct fed_err *err)
 {
+  int rc = attach_check_idle(fdb, "fed_detach", err);
   struct attachment *a = attach_named(fdb, name);
-  int rc;
 
+  if (rc != SQLITE_OK) return rc;
   if (!a)
     return fed_err_set(err, SQLITE_ERROR,
                        "'%s' was not attached with fed_attach", name);
@@ -413,15 +438,16 @@ static int attach_refresh(struct fed_db *fdb, struct attachment *a, int *ntable,
 int fed_refresh(struct fed_db *fdb, const char *name, int *ntable,
                 struct fed_err *err)
 {
+  int rc = attach_check_idle(fdb, "fed_refresh", err);
   struct attachment *a = attach_named(fdb, name);
   struct fed_table *table = NULL;
   const char *driver;
-  int rc;
 
+  if (rc != SQLITE_OK) return rc;
   if (a) return attach_refresh(fdb, a, ntable, err);
   rc = table_lookup(fdb, name, &table, err);
   if (rc != SQLITE_OK) return rc;
-  if (attach_find(fdb, table->schema, table->name, &driver)) {
+  if (attach_find(fdb, table->server, table->schema, table->name, &driver)) {
     a = attach_named(fdb, strcmp(table->schema, "temp") ? table->schema
                                                         : table->server);
     return a ? attach_refresh(fdb, a, ntable, err) : SQLITE_OK;

@@ -90,7 +90,8 @@ static int bind_copy_arg(struct bind *bind, const struct fed_value *value,
   int rc = SQLITE_OK;
 
   if (value->type == FED_TEXT || value->type == FED_BLOB) {
-    char *bytes = fed_strndup(value->p, (size_t)value->size);
+    /* An empty blob has no bytes to point at. */
+    char *bytes = fed_strndup(value->p ? value->p : "", (size_t)value->size);
 
     rc = bind_hold(bind, bytes, err);
     copy.p = bytes;
@@ -101,7 +102,7 @@ static int bind_copy_arg(struct bind *bind, const struct fed_value *value,
 /* One element of a PostgreSQL array literal: {1,2} or {"a","b\"c"}. */
 static void bind_element(struct fed_str *array, const struct fed_value *value)
 {
-  char number[32];
+  char number[48];
 
   fed_str_addc(array, array->len ? ',' : '{');
   switch (value->type) {
@@ -111,7 +112,7 @@ static void bind_element(struct fed_str *array, const struct fed_value *value)
     fed_str_addf(array, "%lld", (long long)value->i);
     break;
   case FED_REAL:
-    sqlite3_snprintf(sizeof number, number, "%!.17g", value->r);
+    rhs_real_text(number, value->r, 17);
     fed_str_addf(array, "\"%s\"", number);
     break;
   case FED_TEXT:
@@ -249,7 +250,12 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   }
   now->use = term_value(bind->plan->dialect, col, &now->op, rhs, plain,
                         bind->text[i], &value);
-  return now->use == TERM_BIND ? bind_arg(bind, &value, err) : SQLITE_OK;
+  if (now->use != TERM_BIND) return SQLITE_OK;
+  now->or_blob = col->class == FED_CLASS_ANY && value.type == FED_TEXT &&
+                 (now->op == TERM_LT || now->op == TERM_LE);
+  /* Where the scan may go on after its LIMIT, values are needed again. */
+  return bind->plan->limit ? bind_copy_arg(bind, &value, err)
+                           : bind_arg(bind, &value, err);
 }
 
 /* How many rows SQLite will take, its OFFSET included; -1 is all. */
@@ -275,7 +281,7 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 {
   const struct plan *plan = bind->plan;
   const struct plan_term *term = plan_terms(plan);
-  bool exact = true;
+  bool all = true;
 
   bind_forget(bind);
   bind->limit = -1;
@@ -289,12 +295,12 @@ int bind_values(struct bind *bind, const struct fed_table *table,
       *never = true;
       return SQLITE_OK;
     }
-    exact &= now->use != TERM_DROP;
-    bind->as_planned &= now->use == TERM_BIND &&
+    all &= now->use != TERM_DROP;
+    bind->as_planned &= now->use == TERM_BIND && !now->or_blob &&
                         now->op == (enum term_op)term[i].op &&
                         (!term[i].in || plan->dialect->arrays);
   }
-  if (plan->limit && exact) bind->limit = bind_limit(plan, argv);
+  if (plan->limit && all) bind->limit = bind_limit(plan, argv);
   return SQLITE_OK;
 }
 

@@ -2,6 +2,14 @@
 #include "base/mem.h"
 #include "vtab/scan.h"
 
+/* The pool's errors name the server; a driver does not know its name. */
+static void catalog_context(struct fed_server *server, int rc,
+                            struct fed_err *err)
+{
+  if (rc != SQLITE_OK && rc != SQLITE_NOMEM && rc != SQLITE_INTERRUPT)
+    fed_err_prefix(err, "server '%s': ", fed_server_name(server));
+}
+
 int catalog_list(struct fed_db *fdb, struct fed_server *server,
                  const struct fed_scope *scope, struct fed_catalog *out,
                  struct fed_err *err)
@@ -11,7 +19,10 @@ int catalog_list(struct fed_db *fdb, struct fed_server *server,
   struct fed_conn *conn = NULL;
   int rc = scan_lease(fdb, server, &wait, &conn, err);
 
-  if (rc == SQLITE_OK) rc = fed_conn_catalog(conn, scope, out, &wait, err);
+  if (rc == SQLITE_OK) {
+    rc = fed_conn_catalog(conn, scope, out, &wait, err);
+    catalog_context(server, rc, err);
+  }
   fed_pool_put(conn);
   return rc;
 }
@@ -90,8 +101,11 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
   struct fed_conn *conn = NULL;
   int rc = scan_lease(fdb, server, &wait, &conn, err);
 
-  if (rc == SQLITE_OK) rc = fed_conn_describe(conn, sql, out, &wait, err);
-  if (rc == SQLITE_OK) rc = catalog_unique(conn->drv->dialect, out, err);
+  if (rc == SQLITE_OK) {
+    rc = fed_conn_describe(conn, sql, out, &wait, err);
+    if (rc == SQLITE_OK) rc = catalog_unique(conn->drv->dialect, out, err);
+    catalog_context(server, rc, err);
+  }
   fed_pool_put(conn);
   if (rc != SQLITE_OK) {
     fed_relation_release(out);

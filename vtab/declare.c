@@ -59,9 +59,12 @@ static bool declare_keeps(char affinity, enum fed_type storage)
 /* "hidden" as a word in a type makes SQLite hide the column. */
 static bool declare_hides(const char *type)
 {
-  const char *at = strcasestr(type, "hidden");
+  return strcasestr(type, "hidden") != NULL;
+}
 
-  return at != NULL;
+char declare_column_affinity(const struct fed_column *col)
+{
+  return declare_affinity(declare_hides(col->type) ? "" : col->type);
 }
 
 void declare_type(const struct fed_column *col, struct fed_str *sql)

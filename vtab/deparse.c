@@ -15,9 +15,12 @@ static const char *const deparse_op[TERM_OPS] = {
   [TERM_GLOB] = "GLOB",
 };
 
+/* A view's or a foreign collation is not known here: bytes are compared. */
 static void deparse_name(struct deparse_to *to, const struct fed_column *col)
 {
   fed_dialect_name(to->dialect, to->sql, col->name);
+  if (col->class == FED_CLASS_ANY && col->textcmp == FED_TEXTCMP_LOOSE)
+    fed_str_add(to->sql, " COLLATE BINARY");
 }
 
 static void deparse_param(struct deparse_to *to, enum fed_class class)
@@ -60,6 +63,22 @@ static void deparse_date(struct deparse_to *to, const struct fed_column *col,
   fed_str_add(to->sql, " OR ");
   deparse_name(to, col);
   fed_str_add(to->sql, less ? " >= '10000-01-01')" : " < '0001-01-01')");
+}
+
+/*
+ * A host may be built so that LIKE and GLOB match blobs. The range it derives
+ * from a pattern ends below them, but it means them too.
+ */
+static void deparse_or_blob(struct deparse_to *to, const struct fed_column *col,
+                            enum term_op op)
+{
+  fed_str_addc(to->sql, '(');
+  deparse_name(to, col);
+  fed_str_addf(to->sql, " %s ", deparse_op[op]);
+  deparse_param(to, col->class);
+  fed_str_add(to->sql, " OR typeof(");
+  deparse_name(to, col);
+  fed_str_add(to->sql, ") = 'blob')");
 }
 
 static bool deparse_is_wide_date(struct deparse_to *to,
@@ -107,6 +126,8 @@ static void deparse_where(struct deparse_to *to, const struct plan *plan,
       deparse_term(to, col, TERM_NOTNULL);
     else if (term[i].in)
       deparse_list(to, col, now ? now[i].nvalue : 1);
+    else if (now && now[i].or_blob)
+      deparse_or_blob(to, col, now[i].op);
     else
       deparse_term(to, col, now ? now[i].op : (enum term_op)term[i].op);
   }

@@ -71,15 +71,67 @@ static bool plan_like_is_ascii(sqlite3 *db)
   return ascii;
 }
 
-/* Comparisons of text mean what the server means only under one collation. */
-static bool plan_collates(sqlite3_index_info *info, int i,
-                          const struct fed_column *col, enum term_op op)
+/* BINARY is the order of bytes in the host's own encoding. */
+static bool plan_is_utf8(sqlite3 *db)
+{
+  sqlite3_stmt *stmt = NULL;
+  bool utf8 = false;
+
+  if (sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, NULL) == SQLITE_OK &&
+      sqlite3_step(stmt) == SQLITE_ROW)
+    utf8 =
+      sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "UTF-8") == 0;
+  sqlite3_finalize(stmt);
+  return utf8;
+}
+
+static bool plan_has_text(const struct fed_column *col)
 {
   enum fed_type storage = fed_class_storage(col->class);
 
-  if (op > TERM_GE || (storage != FED_TEXT && storage != FED_NULL)) return true;
-  return sqlite3_stricmp(sqlite3_vtab_collation(info, i),
-                         term_collation(col)) == 0;
+  return storage == FED_TEXT || storage == FED_NULL;
+}
+
+/* Comparisons of text mean what the server means only under one collation. */
+static bool plan_collates(sqlite3 *db, sqlite3_index_info *info, int i,
+                          const struct fed_column *col, enum term_op op)
+{
+  if (op > TERM_GE || !plan_has_text(col)) return true;
+  if (sqlite3_stricmp(sqlite3_vtab_collation(info, i), term_collation(col)))
+    return false;
+  return op < TERM_LT || plan_is_utf8(db);
+}
+
+/*
+ * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
+ * where they stand in the ON of a LEFT JOIN to another, whose rows they must
+ * not lose. A LIKE of the WHERE clause with a prefix shows by the range that
+ * SQLite derives from it, which it does not offer for an ON.
+ */
+static bool plan_is_of_where(sqlite3_index_info *info, int i, enum term_op op)
+{
+  sqlite3_value *pattern = NULL, *low = NULL;
+
+  if (op != TERM_NE && op != TERM_NOTNULL && op != TERM_LIKE && op != TERM_GLOB)
+    return true;
+  if (sqlite3_libversion_number() >= 3051000) return true;
+  if (op != TERM_LIKE || sqlite3_vtab_rhs_value(info, i, &pattern) != SQLITE_OK)
+    return false;
+  for (int k = 0; k < info->nConstraint; k++) {
+    const char *text;
+
+    if (info->aConstraint[k].iColumn != info->aConstraint[i].iColumn ||
+        info->aConstraint[k].op != SQLITE_INDEX_CONSTRAINT_GE ||
+        sqlite3_stricmp(sqlite3_vtab_collation(info, k), "NOCASE") ||
+        sqlite3_vtab_rhs_value(info, k, &low) != SQLITE_OK)
+      continue;
+    text = (const char *)sqlite3_value_text(low);
+    if (text && *text &&
+        sqlite3_strnicmp((const char *)sqlite3_value_text(pattern), text,
+                         (int)strlen(text)) == 0)
+      return true;
+  }
+  return false;
 }
 
 /* Can constraint `i` be sent? Fills *term. */
@@ -90,17 +142,16 @@ static bool plan_term(const struct fed_table *table,
   const struct sqlite3_index_constraint *c = &info->aConstraint[i];
   int col = c->iColumn < 0 ? table->rowid : c->iColumn;
   sqlite3_value *literal = NULL;
-  enum term_fit fit;
   enum term_op op;
 
   if (!c->usable || col < 0 || !term_op_of(c->op, &op, &term->is)) return false;
-  fit = term_fit(dialect, &table->rel.col[col], op);
-  if (fit == TERM_LOCAL || !plan_collates(info, i, &table->rel.col[col], op))
+  if (term_fit(dialect, &table->rel.col[col], op) == TERM_LOCAL ||
+      !plan_collates(table->fdb->db, info, i, &table->rel.col[col], op) ||
+      !plan_is_of_where(info, i, op))
     return false;
   if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db)) return false;
   term->col = (int16_t)col;
   term->op = (uint8_t)op;
-  term->exact = fit == TERM_EXACT;
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
   return true;
@@ -135,7 +186,8 @@ static bool plan_take_order(struct fed_table *table, struct plan *plan,
     int col = info->aOrderBy[i].iColumn;
 
     if (col < 0) col = table->rowid;
-    if (col < 0 || !term_sorts(plan->dialect, &table->rel.col[col]))
+    if (col < 0 || !term_sorts(plan->dialect, &table->rel.col[col]) ||
+        (plan_has_text(&table->rel.col[col]) && !plan_is_utf8(table->fdb->db)))
       return false;
     order[i].col = (int16_t)col;
     order[i].desc = info->aOrderBy[i].desc != 0;
@@ -146,12 +198,14 @@ static bool plan_take_order(struct fed_table *table, struct plan *plan,
 }
 
 /*
- * LIMIT may be sent only if the server's rows are exactly SQLite's, in its
- * order. A `>=` or `<=` may stem from a row value, (a, b) > (1, 2), of which
- * it is only a part: SQLite offers LIMIT beside it all the same.
+ * A LIMIT is sent as the size of the first chunk: scan.c goes on where SQLite
+ * asks for more. It must, for two reasons. SQLite before 3.46 offers LIMIT
+ * beside terms that it does not show (`a > b`, both of this table), and any
+ * version beside a `>=` that is only a part of a row value's `>`. It pays
+ * where the order is the server's and all terms that show are sent.
  */
 static bool plan_may_limit(const struct plan *plan, sqlite3_index_info *info,
-                           const struct plan_term *terms, bool ordered)
+                           bool ordered)
 {
   int nsent = 0;
 
@@ -162,11 +216,7 @@ static bool plan_may_limit(const struct plan *plan, sqlite3_index_info *info,
     if (!c->usable) return false;
     if (!plan_is_limit(c->op)) nsent++;
   }
-  if (nsent != plan->nterm) return false;
-  for (int i = 0; i < plan->nterm; i++)
-    if (!terms[i].exact || terms[i].op == TERM_LE || terms[i].op == TERM_GE)
-      return false;
-  return true;
+  return nsent == plan->nterm;
 }
 
 /* SQLite skips OFFSET rows itself; both numbers are needed for our LIMIT. */
@@ -224,6 +274,18 @@ static double plan_selectivity(const struct plan_term *term)
   return part[term->op] * (term->in ? 10 : 1);
 }
 
+/*
+ * Is the key's uniqueness the same to SQLite? A text may be compared as a
+ * number: '5' and '05' are two keys and one number.
+ */
+static bool plan_is_unique(const struct fed_table *table)
+{
+  for (int i = 0; i < table->rel.ncol; i++)
+    if (table->rel.col[i].key && plan_has_text(&table->rel.col[i]))
+      return false;
+  return true;
+}
+
 /* Do the terms fix every column of the key to one value? */
 static bool plan_is_lookup(const struct fed_table *table,
                            const struct plan *plan)
@@ -254,7 +316,7 @@ static void plan_cost(const struct fed_table *table, const struct plan *plan,
   if (rows < 1) rows = 1;
   if (plan_is_lookup(table, plan)) {
     rows = 1;
-    info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
+    if (plan_is_unique(table)) info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
   }
   info->estimatedRows = rows > 1e15 ? (sqlite3_int64)1e15 : (sqlite3_int64)rows;
   info->estimatedCost = PLAN_ROUND_TRIP + rows * PLAN_ROW;
@@ -299,10 +361,26 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
   plan->count = info->colUsed == 0 && plan->nterm == 0 && plan->norder == 0 &&
                 !plan_wants_limit(info);
   plan_take_columns(table, plan, info, plan_columns(plan));
-  if (plan_wants_limit(info) &&
-      plan_may_limit(plan, info, plan_terms(plan), ordered))
+  if (plan_wants_limit(info) && plan_may_limit(plan, info, ordered))
     plan_take_limit(plan, info);
   plan_cost(table, plan, info);
+}
+
+/*
+ * A rowid made by a hash tells rows apart within one scan; another scan, by
+ * other columns, gives another. To look one up would find a wrong row.
+ */
+static int plan_check_rowid(const struct fed_table *table,
+                            const sqlite3_index_info *info, struct fed_err *err)
+{
+  for (int i = 0; i < info->nConstraint && table->rowid < 0; i++)
+    if (info->aConstraint[i].iColumn < 0 &&
+        !plan_is_limit(info->aConstraint[i].op))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "table '%s.%s' has no integer key: its rows cannot "
+                         "be found by rowid",
+                         table->schema, table->name);
+  return SQLITE_OK;
 }
 
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -313,7 +391,11 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
   struct plan *plan;
   int rc = table_server(table, &server, &err);
 
-  if (rc != SQLITE_OK) return table_fail(vtab, &err);
+  if (rc == SQLITE_OK) rc = plan_check_rowid(table, info, &err);
+  if (rc != SQLITE_OK) {
+    fed_server_unref(server);
+    return table_fail(vtab, &err);
+  }
   plan = fed_alloc(sizeof *plan +
                    (size_t)info->nConstraint * sizeof(struct plan_term) +
                    (size_t)info->nOrderBy * sizeof(struct plan_order) +

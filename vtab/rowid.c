@@ -1,5 +1,7 @@
 #include "vtab/rowid.h"
 
+#include <stdatomic.h>
+
 #include "base/mem.h"
 
 struct rowid_slot {
@@ -13,6 +15,22 @@ static uint64_t rowid_mix(uint64_t a, uint64_t b)
   __extension__ unsigned __int128 product = (unsigned __int128)a * b;
 
   return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/*
+ * Not to be known beforehand, so that nobody makes rows that collide; the
+ * same throughout the process, as one statement may have several cursors.
+ */
+static uint64_t rowid_seed(void)
+{
+  static atomic_uint_fast64_t seed;
+  uint64_t now = atomic_load(&seed);
+  uint64_t none = 0;
+
+  if (now) return now;
+  sqlite3_randomness(sizeof now, &now);
+  now |= 1;
+  return atomic_compare_exchange_strong(&seed, &none, now) ? now : none;
 }
 
 static uint64_t rowid_bytes(uint64_t h, const char *p, size_t n)
@@ -75,22 +93,57 @@ static int rowid_grow(struct rowid_seen *seen, struct fed_err *err)
   return SQLITE_OK;
 }
 
-int rowid_of(struct rowid_seen *seen, const struct fed_value *row, int n,
-             int64_t *out, struct fed_err *err)
+static uint64_t rowid_row(const struct fed_value *row, int n)
 {
-  uint64_t hash = 0xA0761D6478BD642Fu;
-  struct rowid_slot *slot;
+  uint64_t hash = rowid_seed();
+
+  for (int i = 0; i < n; i++)
+    hash = rowid_value(hash, &row[i]);
+  return hash ? hash : 1;
+}
+
+static int rowid_enter(struct rowid_seen *seen, const struct fed_value *row,
+                       int n, struct rowid_slot **out, struct fed_err *err)
+{
+  uint64_t hash = rowid_row(row, n);
   int rc = rowid_grow(seen, err);
 
   if (rc != SQLITE_OK) return rc;
-  for (int i = 0; i < n; i++)
-    hash = rowid_value(hash, &row[i]);
-  if (hash == 0) hash = 1;
-  slot = rowid_find(seen, hash);
-  if (!slot->hash) seen->nused++;
-  slot->hash = hash;
-  hash = rowid_mix(hash ^ ++slot->count, 0x9E3779B97F4A7C15u);
-  *out = (int64_t)(hash >> 1); /* rowids below 0 surprise people */
+  *out = rowid_find(seen, hash);
+  if (!(*out)->hash) seen->nused++;
+  (*out)->hash = hash;
+  (*out)->count++;
+  return SQLITE_OK;
+}
+
+int rowid_count(struct rowid_seen *seen, const struct fed_value *row, int n,
+                struct fed_err *err)
+{
+  struct rowid_slot *slot;
+
+  return rowid_enter(seen, row, n, &slot, err);
+}
+
+bool rowid_uncount(struct rowid_seen *seen, const struct fed_value *row, int n)
+{
+  struct rowid_slot *slot;
+
+  if (!seen->nslot) return false;
+  slot = rowid_find(seen, rowid_row(row, n));
+  if (!slot->hash || !slot->count) return false;
+  slot->count--;
+  return true;
+}
+
+int rowid_of(struct rowid_seen *seen, const struct fed_value *row, int n,
+             int64_t *out, struct fed_err *err)
+{
+  struct rowid_slot *slot;
+  int rc = rowid_enter(seen, row, n, &slot, err);
+
+  if (rc != SQLITE_OK) return rc;
+  *out = (int64_t)(rowid_mix(slot->hash ^ slot->count, 0x9E3779B97F4A7C15u) >>
+                   1); /* rowids below 0 surprise people */
   return SQLITE_OK;
 }
 

@@ -23,6 +23,11 @@ struct rowid_seen {
 int rowid_of(struct rowid_seen *seen, const struct fed_value *row, int n,
              int64_t *out, struct fed_err *err);
 
+/* Count the row, and take one of its counts back: true if there was one. */
+int rowid_count(struct rowid_seen *seen, const struct fed_value *row, int n,
+                struct fed_err *err);
+bool rowid_uncount(struct rowid_seen *seen, const struct fed_value *row, int n);
+
 void rowid_release(struct rowid_seen *seen);
 
 #endif

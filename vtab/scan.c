@@ -68,7 +68,9 @@ static void scan_clear(struct scan *scan)
 {
   scan_release(scan, true);
   rowid_release(&scan->seen);
+  rowid_release(&scan->chunk);
   spool_close(&scan->spool);
+  fed_err_clear(&scan->lost);
   scan->counting = scan->has_rowid = false;
   scan->passed = 0;
 }
@@ -115,50 +117,54 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
 
 /* ---- connections ------------------------------------------------------- */
 
-/* Read the scan to its end into a temporary file and free its connection. */
-static int scan_set_aside(struct scan *scan, struct fed_err *err)
+static int scan_spool_rest(struct scan *scan, const struct fed_wait *wait,
+                           struct fed_err *err)
 {
   int rc = spool_open(&scan->spool, scan->stmt->ncol, err);
 
   if (rc == SQLITE_OK) rc = spool_add(&scan->spool, scan->row, err);
   while (rc == SQLITE_OK) {
-    rc = fed_stmt_step(scan->stmt, &scan->wait, err);
+    rc = fed_stmt_step(scan->stmt, wait, err);
     if (rc == SQLITE_ROW) rc = spool_add(&scan->spool, scan->stmt->row, err);
   }
-  scan_release(scan, rc == SQLITE_DONE);
   if (rc == SQLITE_DONE) rc = spool_rewind(&scan->spool, err);
   if (rc == SQLITE_OK) rc = spool_next(&scan->spool, err);
-  if (rc != SQLITE_ROW) return rc;
-  scan->row = scan->spool.row; /* the row it stands on */
-  scan->eof = false;
-  return SQLITE_OK;
+  return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* A scan of this SQLite connection that holds one of the server's. */
-static struct scan *scan_holder(struct fed_db *fdb,
-                                const struct fed_server *server)
+/*
+ * Read the scan to its end into a temporary file and free its connection. If
+ * that fails its rows are lost, and it says so when it is asked for the next
+ * one: never may it look as if it had ended.
+ */
+static int scan_set_aside(struct scan *scan, const struct fed_wait *wait,
+                          struct fed_err *err)
 {
-  FED_LIST_EACH(node, &fdb->scans)
-  {
-    struct scan *scan = FED_CONTAINER(node, struct scan, link);
+  int rc = scan_spool_rest(scan, wait, err);
 
-    if (scan->server == server) return scan;
+  scan_release(scan, rc == SQLITE_OK);
+  scan->eof = false;
+  if (rc == SQLITE_OK) {
+    scan->row = scan->spool.row; /* the row it stands on */
+    return SQLITE_OK;
   }
-  return NULL;
+  spool_close(&scan->spool);
+  scan->lost = *err;
+  scan->row = NULL;
+  return rc;
 }
 
 int scan_lease(struct fed_db *fdb, struct fed_server *server,
                const struct fed_wait *wait, struct fed_conn **out,
                struct fed_err *err)
 {
-  struct scan *holder;
-
-  while ((holder = scan_holder(fdb, server)) != NULL) {
+  while (!fed_list_empty(&fdb->scans)) {
+    struct scan *holder = FED_CONTAINER(fdb->scans.next, struct scan, link);
     int rc = fed_pool_try_get(server, wait, out, err);
 
     if (rc != SQLITE_BUSY) return rc;
     fed_err_clear(err);
-    rc = scan_set_aside(holder, err);
+    rc = scan_set_aside(holder, wait, err);
     if (rc != SQLITE_OK) return rc;
   }
   return fed_pool_get(server, wait, out, err);
@@ -213,6 +219,8 @@ static int scan_execute(struct scan *scan, bool rows, struct fed_err *err)
   return rc;
 }
 
+static int scan_resume(struct scan *scan, struct fed_err *err);
+
 /*
  * Try once more where that can help and harms nobody, as no row was given
  * yet: a statement prepared before its table changed, and a connection that
@@ -225,17 +233,26 @@ static bool scan_may_retry(const struct scan *scan, int rc)
          (rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN);
 }
 
+/* A row, from the server or set aside. */
+static int scan_row(struct scan *scan, const struct fed_value *row,
+                    struct fed_err *err)
+{
+  scan->row = row;
+  scan->has_rowid = false;
+  if (scan->bind.limit < 0) return SQLITE_OK;
+  scan->passed++;
+  return rowid_count(&scan->chunk, row, scan->plan->ncol, err);
+}
+
 /* What a step said, as the cursor's state. */
 static int scan_stepped(struct scan *scan, int rc, struct fed_err *err)
 {
-  if (rc == SQLITE_ROW) {
-    scan->row = scan->stmt->row;
-    scan->has_rowid = false;
-    return SQLITE_OK;
-  }
+  if (rc == SQLITE_ROW) return scan_row(scan, scan->stmt->row, err);
   if (rc != SQLITE_DONE) table_context(scan_table(scan), err);
   scan_release(scan, rc == SQLITE_DONE);
-  return rc == SQLITE_DONE ? SQLITE_OK : err->rc;
+  if (rc != SQLITE_DONE) return err->rc;
+  if (scan->bind.limit < 0 || scan->passed < scan->bind.limit) return SQLITE_OK;
+  return scan_resume(scan, err);
 }
 
 static int scan_count(struct scan *scan, struct fed_err *err)
@@ -271,6 +288,23 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
   return scan_stepped(scan, rc, err);
 }
 
+/*
+ * SQLite asks for more than its LIMIT was: a term that it did not show us has
+ * rejected rows. Run again without the limit, and skip as many of each row
+ * as the first chunk had; rows that are alike are interchangeable.
+ */
+static int scan_resume(struct scan *scan, struct fed_err *err)
+{
+  int rc;
+
+  scan->bind.limit = -1;
+  rc = scan_start(scan, true, err);
+  while (rc == SQLITE_OK && !scan->eof &&
+         rowid_uncount(&scan->chunk, scan->row, scan->plan->ncol))
+    rc = scan_stepped(scan, fed_stmt_step(scan->stmt, &scan->wait, err), err);
+  return rc;
+}
+
 /* From here on every wait of this scan ends with the statement's timeout. */
 static int scan_begin_wait(struct scan *scan, struct fed_err *err)
 {
@@ -300,7 +334,6 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
   if (rc == SQLITE_OK)
     rc = bind_values(&scan->bind, scan_table(scan), argv, &never, &err);
   if (rc == SQLITE_OK && !never) rc = scan_start(scan, false, &err);
-  bind_forget(&scan->bind);
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
 }
 
@@ -311,10 +344,11 @@ static int scan_next_spooled(struct scan *scan, struct fed_err *err)
 {
   int rc = spool_next(&scan->spool, err);
 
-  scan->row = scan->spool.row;
-  scan->has_rowid = false;
-  scan->eof = rc != SQLITE_ROW;
-  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+  if (rc == SQLITE_ROW) return scan_row(scan, scan->spool.row, err);
+  scan->eof = true;
+  if (rc != SQLITE_DONE) return rc;
+  spool_close(&scan->spool);
+  return scan_stepped(scan, SQLITE_DONE, err);
 }
 
 int scan_next(sqlite3_vtab_cursor *cursor)
@@ -329,7 +363,10 @@ int scan_next(sqlite3_vtab_cursor *cursor)
     scan->has_rowid = false;
     return SQLITE_OK;
   }
-  if (scan->spool.file)
+  if (scan->lost.rc != SQLITE_OK) {
+    err = scan->lost;
+    rc = err.rc;
+  } else if (scan->spool.file)
     rc = scan_next_spooled(scan, &err);
   else
     rc = scan_stepped(scan, fed_stmt_step(scan->stmt, &scan->wait, &err), &err);
@@ -377,6 +414,7 @@ int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
   struct scan *scan = scan_of(cursor);
   int place = scan->place[i];
 
+  if (scan->lost.rc != SQLITE_OK) return table_fail(cursor->pVtab, &scan->lost);
   if (place >= 0 && !scan->counting) scan_result(ctx, &scan->row[place]);
   return SQLITE_OK;
 }
@@ -420,6 +458,7 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   struct fed_err err = FED_ERR_INIT;
   int rc = SQLITE_OK;
 
+  if (scan->lost.rc != SQLITE_OK) return table_fail(cursor->pVtab, &scan->lost);
   if (key < 0)
     rc = scan_hash(scan, &err);
   else if (scan->counting)

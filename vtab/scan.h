@@ -84,7 +84,10 @@ struct scan {
   struct spool spool;          /* set aside */
   bool counting;               /* no rows, only their number */
   int64_t left;                /* of it */
-  int64_t passed;              /* rows given so far */
+  int64_t passed;              /* rows given so far, of a count or a chunk */
+
+  struct rowid_seen chunk; /* rows given under a LIMIT, see scan_resume() */
+  struct fed_err lost;     /* why a scan that was set aside cannot go on */
 
   struct rowid_seen seen;
   bool has_rowid; /* `rowid` is that of the present row */
@@ -92,9 +95,9 @@ struct scan {
 };
 
 /*
- * Lend a connection of `server` to a statement of `fdb`. Whoever holds one
- * of this server already must not wait for a second (two threads doing so
- * wait for ever): its scans are set aside until one comes free.
+ * Lend a connection of `server` to a statement of `fdb`. Whoever holds a
+ * connection must not wait for another (two threads doing so wait for ever,
+ * on one server or on two): its scans are set aside until one comes free.
  */
 int scan_lease(struct fed_db *fdb, struct fed_server *server,
                const struct fed_wait *wait, struct fed_conn **out,

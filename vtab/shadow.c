@@ -39,7 +39,7 @@ static int shadow_create(struct fed_table *table, struct fed_err *err)
   return db_exec(table->fdb, err,
                  "CREATE TABLE \"%w\".\"%w_columns\"(cid INTEGER PRIMARY KEY,"
                  " name TEXT, type TEXT, class TEXT, compare TEXT,"
-                 " collation TEXT, \"notnull\" INT, \"key\" INT)",
+                 " collation TEXT, unicode INT, \"notnull\" INT, \"key\" INT)",
                  table->schema, table->name);
 }
 
@@ -52,10 +52,10 @@ static int shadow_write_columns(struct fed_table *table, struct fed_err *err)
 
     rc = db_exec(table->fdb, err,
                  "INSERT INTO \"%w\".\"%w_columns\""
-                 " VALUES(%d, %Q, %Q, %Q, %Q, %Q, %d, %d)",
+                 " VALUES(%d, %Q, %Q, %Q, %Q, %Q, %d, %d, %d)",
                  table->schema, table->name, i, col->name, col->type,
                  fed_class_name(col->class), shadow_compare[col->textcmp],
-                 col->collation, col->notnull, col->key);
+                 col->collation, col->unicode, col->notnull, col->key);
   }
   return rc;
 }
@@ -189,10 +189,11 @@ int shadow_read(struct fed_table *table, struct fed_err *err)
            : shadow_damaged(table, err);
   sqlite3_finalize(stmt);
   if (rc != SQLITE_OK) return rc;
-  rc = db_prepare(table->fdb, &stmt, err,
-                  "SELECT name, type, class, compare, collation, \"notnull\","
-                  " \"key\" FROM \"%w\".\"%w_columns\" ORDER BY cid",
-                  table->schema, table->name);
+  rc =
+    db_prepare(table->fdb, &stmt, err,
+               "SELECT name, type, class, compare, collation, unicode,"
+               " \"notnull\", \"key\" FROM \"%w\".\"%w_columns\" ORDER BY cid",
+               table->schema, table->name);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
     rc = shadow_read_column(table, stmt, err);
   sqlite3_finalize(stmt);

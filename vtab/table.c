@@ -369,7 +369,8 @@ static int table_create(sqlite3 *db, void *aux, int argc,
   if (rc == SQLITE_OK)
     rc = table_parse_options(argc - 5, argv + 5, &options, &err);
   if (rc != SQLITE_OK) return table_finish(table, rc, &err, out, message);
-  rel = attach_find(table->fdb, table->schema, table->name, &driver);
+  rel =
+    attach_find(table->fdb, table->server, table->schema, table->name, &driver);
   if (rel && rel == table->fdb->creating) {
     rc = table_adopt(table, rel, driver, &err);
   } else {
@@ -426,9 +427,10 @@ static int table_connect(sqlite3 *db, void *aux, int argc,
 
   (void)db;
   if (rc != SQLITE_OK) return table_finish(table, rc, &err, out, message);
-  rel = attach_find(table->fdb, table->schema, table->name, &driver);
+  rel =
+    attach_find(table->fdb, table->server, table->schema, table->name, &driver);
   rc = rel ? table_adopt(table, rel, driver, &err) : shadow_read(table, &err);
-  if (rc == SQLITE_OK && !rel) rc = table_check_shadow(table, argv[4], &err);
+  if (rc == SQLITE_OK) rc = table_check_shadow(table, argv[4], &err);
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
   return table_finish(table, rc, &err, out, message);
 }
@@ -446,7 +448,8 @@ static int table_destroy(sqlite3_vtab *vtab)
   const char *driver;
   int rc = SQLITE_OK;
 
-  if (!attach_find(table->fdb, table->schema, table->name, &driver))
+  if (!attach_find(table->fdb, table->server, table->schema, table->name,
+                   &driver))
     rc = shadow_drop(table, &err);
   if (rc != SQLITE_OK) return table_fail(vtab, &err);
   table_free(table);
@@ -461,7 +464,8 @@ static int table_rename(sqlite3_vtab *vtab, const char *name)
   char *copy;
   int rc;
 
-  if (attach_find(table->fdb, table->schema, table->name, &driver)) {
+  if (attach_find(table->fdb, table->server, table->schema, table->name,
+                  &driver)) {
     fed_err_set(&err, SQLITE_ERROR,
                 "an attached table keeps its name: use CREATE VIRTUAL TABLE "
                 "%s USING fed(%s, ...)",

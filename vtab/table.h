@@ -21,6 +21,7 @@ struct fed_db {
   struct fed_list trusted;  /* trust.c */
   const struct fed_relation *creating; /* by fed_attach, for table_create */
   const struct fed_help *help;         /* SQL functions, for fed_help */
+  int64_t next_look;                   /* when to test for an interrupt again */
 };
 
 /* One virtual table on one SQLite connection. */
@@ -137,6 +138,9 @@ void declare_labels_free(char **label, int n);
  */
 char declare_affinity(const char *type);
 
+/* That of the column of a SQLite server as we declare it. */
+char declare_column_affinity(const struct fed_column *col);
+
 /* CREATE TABLE text for sqlite3_declare_vtab. */
 int declare_table(const struct fed_relation *rel, char *const *label,
                   struct fed_str *sql, struct fed_err *err);
@@ -168,9 +172,10 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
 
 /* ---- attach.c ---------------------------------------------------------- */
 
-/* The relation behind a table that fed_attach made, or NULL. */
-const struct fed_relation *attach_find(struct fed_db *fdb, const char *schema,
-                                       const char *name, const char **driver);
+/* The relation behind a table that fed_attach made of `server`, or NULL. */
+const struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
+                                       const char *schema, const char *name,
+                                       const char **driver);
 void attach_release(struct fed_db *fdb);
 
 /* ---- trust.c ----------------------------------------------------------- */
@@ -223,6 +228,8 @@ bool term_sorts(const struct fed_dialect *dialect,
 /* Must the comparison use this collation to be the server's? */
 const char *term_collation(const struct fed_column *col);
 
+/* ---- rhs.c ------------------------------------------------------------- */
+
 /*
  * Turn the right-hand value into one to bind, as SQLite's comparison would
  * see it. `plain`: it has no affinity of its own (a literal or a bound
@@ -234,12 +241,14 @@ enum term_use term_value(const struct fed_dialect *dialect,
                          sqlite3_value *rhs, bool plain, char buf[48],
                          struct fed_value *out);
 
+/* The text of a double with `digits` digits, whatever the locale. */
+void rhs_real_text(char buf[48], double r, int digits);
+
 /* ---- plan.c ------------------------------------------------------------ */
 
 struct plan_term {
   int16_t col;  /* column of the table */
   uint8_t op;   /* enum term_op */
-  bool exact;   /* not only a superset */
   bool is;      /* IS: NULL matches NULL */
   bool in;      /* the value is a list (sqlite3_vtab_in) */
   bool literal; /* the value was known to be a literal */
@@ -278,7 +287,8 @@ const struct plan *plan_of(const char *idxstr);
 struct deparse_term {
   enum term_use use;
   enum term_op op;
-  int nvalue; /* of a list; else 1 */
+  bool or_blob; /* a text of a SQLite server: every blob is above it */
+  int nvalue;   /* of a list; else 1 */
 };
 
 /*

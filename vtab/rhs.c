@@ -1,0 +1,432 @@
+/*
+ * rhs: what a right-hand value makes of a term, by SQLite's own rules of
+ * storage class and affinity. Values arrive here as they are written; SQLite
+ * would convert them before it compares, and sometimes the column instead.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "vtab/table.h"
+
+/* The column's values all sort below (`below`) or above the value. */
+static enum term_use rhs_ordered(enum term_op op, bool below)
+{
+  switch (op) {
+  case TERM_NE:
+    return TERM_ALWAYS;
+  case TERM_LT:
+  case TERM_LE:
+    return below ? TERM_ALWAYS : TERM_NEVER;
+  case TERM_GT:
+  case TERM_GE:
+    return below ? TERM_NEVER : TERM_ALWAYS;
+  case TERM_EQ:
+    return TERM_NEVER;
+  case TERM_ISNULL:
+  case TERM_NOTNULL:
+  case TERM_LIKE:
+  case TERM_GLOB:
+  case TERM_OPS:
+    break;
+  }
+  return TERM_DROP;
+}
+
+/* A number that no integer equals: compare with the integer below it. */
+static enum term_use rhs_fraction(enum term_op *op, double r,
+                                  struct fed_value *out)
+{
+  if (*op == TERM_EQ) return TERM_NEVER;
+  if (*op == TERM_NE) return TERM_ALWAYS;
+  if (*op == TERM_LT) *op = TERM_LE;
+  if (*op == TERM_GE) *op = TERM_GT;
+  *out = fed_value_int((int64_t)floor(r));
+  return TERM_BIND;
+}
+
+/*
+ * Integers that the server takes for something else: MySQL reads YEAR 24 as
+ * 2024, and to PostgreSQL an oid out of its range is an error.
+ */
+static bool rhs_misread(const struct fed_dialect *dialect,
+                        const struct fed_column *col, int64_t i)
+{
+  if (dialect == &fed_dialect_mysql && !sqlite3_strnicmp(col->type, "year", 4))
+    return i < 1901 || i > 2155;
+  if (dialect == &fed_dialect_pg && strcmp(col->type, "oid") == 0)
+    return i < 0 || i > UINT32_MAX;
+  return false;
+}
+
+static enum term_use rhs_integer(const struct fed_dialect *dialect,
+                                 const struct fed_column *col, enum term_op *op,
+                                 struct fed_value *value)
+{
+  const double limit = 9223372036854775808.0; /* 2^63 */
+
+  if (value->type == FED_REAL) {
+    double r = value->r;
+
+    if (r >= limit || r < -limit)
+      return col->class == FED_CLASS_UINT && r > 0 ? TERM_DROP
+                                                   : rhs_ordered(*op, r > 0);
+    if (r != floor(r)) {
+      enum term_use use = rhs_fraction(op, r, value);
+
+      if (use != TERM_BIND) return use;
+    } else {
+      *value = fed_value_int((int64_t)r);
+    }
+  }
+  if (col->class == FED_CLASS_UINT && value->i < 0)
+    return rhs_ordered(*op, false);
+  if (col->class == FED_CLASS_BOOL && value->i != 0 && value->i != 1)
+    return *op == TERM_EQ ? TERM_NEVER : TERM_ALWAYS;
+  return rhs_misread(dialect, col, value->i) ? TERM_DROP : TERM_BIND;
+}
+
+void rhs_real_text(char buf[48], double r, int digits)
+{
+  char *comma;
+
+  snprintf(buf, 48, "%.*g", digits, r);
+  if ((comma = strchr(buf, ',')) != NULL) *comma = '.';
+}
+
+/*
+ * numeric(p <= 15) read as the nearest double: fifteen digits name at most
+ * one such number, so where they give the double back they are the number,
+ * and where not, none equals it and seventeen digits lie on the right side.
+ */
+static void rhs_decimal_text(char buf[48], struct fed_value *value)
+{
+  double r = value->r;
+
+  rhs_real_text(buf, r, 15);
+  if (strtod(buf, NULL) != r) rhs_real_text(buf, r, 17);
+  *value = fed_value_cstr(buf);
+}
+
+static enum term_use rhs_real(const struct fed_dialect *dialect,
+                              const struct fed_column *col, enum term_op *op,
+                              char buf[48], struct fed_value *value)
+{
+  bool has_inf = dialect == &fed_dialect_pg && col->class != FED_CLASS_DECREAL;
+
+  if (value->type == FED_INT) {
+    const int64_t limit = INT64_C(1) << 53;
+
+    /* SQLite compares such an integer exactly, not as a double. */
+    if (value->i > limit || value->i < -limit) return TERM_DROP;
+    *value = fed_value_real((double)value->i);
+  }
+  if (isinf(value->r) && !has_inf) return rhs_ordered(*op, value->r > 0);
+  if (col->class == FED_CLASS_DECREAL && dialect == &fed_dialect_pg)
+    rhs_decimal_text(buf, value);
+  return TERM_BIND;
+}
+
+/*
+ * SQLite gives a text the chance to be a number; one that is none is above
+ * all numbers. Only plain integers are read here: what else may be a number
+ * (' 5', '5e0') is SQLite's to say.
+ */
+static enum term_use rhs_number_text(enum term_op op, struct fed_value *value)
+{
+  const char *p = value->p, *end = p + value->size;
+  const char *digit;
+  int64_t i = 0;
+
+  while (p < end && isspace((unsigned char)*p))
+    p++;
+  if (p == end || !strchr("+-.0123456789", *p)) return rhs_ordered(op, true);
+  if (p != value->p) return TERM_DROP;
+  digit = p + (*p == '-');
+  if (digit == end || end - digit > 18) return TERM_DROP;
+  for (const char *q = digit; q < end; q++) {
+    if (!isdigit((unsigned char)*q)) return TERM_DROP;
+    i = i * 10 + (*q - '0');
+  }
+  *value = fed_value_int(*p == '-' ? -i : i);
+  return TERM_BIND;
+}
+
+static enum term_use rhs_number(const struct fed_dialect *dialect,
+                                const struct fed_column *col, enum term_op *op,
+                                char buf[48], struct fed_value *value)
+{
+  if (value->type == FED_BLOB) return rhs_ordered(*op, true);
+  if (value->type == FED_TEXT) {
+    enum term_use use = rhs_number_text(*op, value);
+
+    if (use != TERM_BIND) return use;
+  }
+  if (fed_class_storage(col->class) == FED_INT)
+    return rhs_integer(dialect, col, op, value);
+  return rhs_real(dialect, col, op, buf, value);
+}
+
+/* Well-formed UTF-8 without NUL: what both servers take as text. */
+static bool rhs_is_utf8(const struct fed_value *value)
+{
+  const unsigned char *p = (const unsigned char *)value->p;
+  const unsigned char *end = p + value->size;
+
+  while (p < end) {
+    int more = *p < 0x80   ? 0
+               : *p < 0xC2 ? -1
+               : *p < 0xE0 ? 1
+               : *p < 0xF0 ? 2
+               : *p < 0xF5 ? 3
+                           : -1;
+
+    if (*p == 0 || more < 0 || end - p <= more) return false;
+    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) ||
+        (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F))
+      return false;
+    for (p++; more > 0; more--, p++)
+      if ((*p & 0xC0) != 0x80) return false;
+  }
+  return true;
+}
+
+/* A character that the column's encoding lacks is an error there, no "no". */
+static bool rhs_sendable(const struct fed_column *col,
+                         const struct fed_value *value)
+{
+  if (!rhs_is_utf8(value)) return false;
+  for (int64_t i = 0; i < value->size && !col->unicode; i++)
+    if ((unsigned char)value->p[i] >= 0x80) return false;
+  return true;
+}
+
+static bool rhs_range(enum term_op op)
+{
+  return op == TERM_LT || op == TERM_LE || op == TERM_GT || op == TERM_GE;
+}
+
+/*
+ * A number against a TEXT column: a literal 5 becomes '5', but against a
+ * numeric column's 5, or CAST(5 AS INTEGER), it is our text that becomes a
+ * number, and here all of them look the same.
+ */
+static enum term_use rhs_text(const struct fed_column *col, enum term_op op,
+                              bool plain, const struct fed_value *value)
+{
+  if (value->type == FED_BLOB) return rhs_ordered(op, true);
+  if (value->type != FED_TEXT) return TERM_DROP;
+  if (rhs_range(op) && !plain) return TERM_DROP;
+  return rhs_sendable(col, value) ? TERM_BIND : TERM_DROP;
+}
+
+/* A pattern that means the same to the server: a backslash would escape. */
+static enum term_use rhs_like(const struct fed_column *col,
+                              const struct fed_value *value)
+{
+  if (value->type != FED_TEXT || !rhs_sendable(col, value) ||
+      memchr(value->p, '\\', (size_t)value->size))
+    return TERM_DROP;
+  return TERM_BIND;
+}
+
+/* [+-]digits[.digits], at most 1000 characters of it. */
+static bool rhs_is_decimal(const struct fed_value *value)
+{
+  int64_t i = 0, digits = 0;
+
+  if (value->size > 1000) return false;
+  if (i < value->size && (value->p[i] == '-' || value->p[i] == '+')) i++;
+  for (; i < value->size && isdigit((unsigned char)value->p[i]); i++)
+    digits++;
+  if (i < value->size && value->p[i] == '.')
+    for (i++; i < value->size && isdigit((unsigned char)value->p[i]); i++)
+      digits++;
+  return digits > 0 && i == value->size;
+}
+
+/*
+ * Against a literal 5 the column is compared by the collation `decimal`, all
+ * its digits; against an INTEGER column's 5 as a double. The one and the
+ * other agree but for what rounds to 5: the range is widened by one, and
+ * SQLite decides. Equality has no such superset that is worth sending.
+ */
+static enum term_use rhs_decimal(const struct fed_dialect *dialect,
+                                 enum term_op op, bool plain,
+                                 struct fed_value *value)
+{
+  const int64_t limit = INT64_C(1) << 53;
+
+  if (value->type == FED_BLOB) return rhs_ordered(op, true);
+  if (value->type == FED_INT) {
+    if (!rhs_range(op) || value->i >= limit || value->i <= -limit)
+      return TERM_DROP;
+    if (op == TERM_LE) value->i++;
+    if (op == TERM_GE) value->i--;
+    return TERM_BIND;
+  }
+  /* MySQL would compare a decimal with a text as doubles. */
+  if (value->type == FED_TEXT && plain && rhs_is_decimal(value) &&
+      dialect == &fed_dialect_pg)
+    return TERM_BIND;
+  return TERM_DROP;
+}
+
+/* ---- dates ------------------------------------------------------------- */
+
+/* The number in `n` digits at `p`, or -1. */
+static int rhs_digits(const char *p, int n)
+{
+  int v = 0;
+
+  for (int i = 0; i < n; i++) {
+    if (!isdigit((unsigned char)p[i])) return -1;
+    v = v * 10 + (p[i] - '0');
+  }
+  return v;
+}
+
+static bool rhs_is_date(const char *p, int64_t size)
+{
+  static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  int y, m, d;
+  bool leap;
+
+  if (size < 10 || p[4] != '-' || p[7] != '-') return false;
+  y = rhs_digits(p, 4);
+  m = rhs_digits(p + 5, 2);
+  d = rhs_digits(p + 8, 2);
+  if (y < 1 || m < 1 || m > 12 || d < 1) return false;
+  leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+  return d <= days[m - 1] + (m == 2 && leap);
+}
+
+/* HH:MM:SS[.f], the fraction at most six digits and not ending in 0. */
+static bool rhs_is_time(const char *p, int64_t size)
+{
+  int h, m, s;
+
+  if (size < 8 || p[2] != ':' || p[5] != ':') return false;
+  h = rhs_digits(p, 2);
+  m = rhs_digits(p + 3, 2);
+  s = rhs_digits(p + 6, 2);
+  if (h < 0 || h > 23 || m < 0 || m > 59 || s < 0 || s > 59) return false;
+  if (size == 8) return true;
+  return p[8] == '.' && size >= 10 && size <= 15 && p[size - 1] != '0' &&
+         rhs_digits(p + 9, (int)size - 9) >= 0;
+}
+
+/*
+ * Dates are text in SQLite. Only a literal in exactly the form in which we
+ * show them can be sent: with any other the order of texts is not that of
+ * times. One exception is worth having: a day against a timestamp. Every
+ * text of that day is longer, so it comes after the bare date.
+ */
+static enum term_use rhs_date(const struct fed_column *col, enum term_op *op,
+                              bool plain, const struct fed_value *value)
+{
+  const char *p = value->p;
+  int64_t n = value->size;
+
+  if (value->type == FED_BLOB) return rhs_ordered(*op, true);
+  if (value->type != FED_TEXT || (rhs_range(*op) && !plain)) return TERM_DROP;
+  if (col->class == FED_CLASS_TIME)
+    return rhs_is_time(p, n) ? TERM_BIND : TERM_DROP;
+  if (!rhs_is_date(p, n)) return TERM_DROP;
+  if (col->class == FED_CLASS_DATE) return n == 10 ? TERM_BIND : TERM_DROP;
+  if (n == 10 && rhs_range(*op)) {
+    if (*op == TERM_GT) *op = TERM_GE;
+    if (*op == TERM_LE) *op = TERM_LT;
+    return TERM_BIND;
+  }
+  return n > 11 && p[10] == ' ' && rhs_is_time(p + 11, n - 11) ? TERM_BIND
+                                                               : TERM_DROP;
+}
+
+/* Our uuids are lower-case and have their dashes: no other text equals one. */
+static enum term_use rhs_uuid(enum term_op *op, bool plain,
+                              const struct fed_value *value)
+{
+  bool canonical = value->type == FED_TEXT && value->size == 36;
+
+  if (value->type == FED_BLOB) return rhs_ordered(*op, true);
+  if (value->type != FED_TEXT || (rhs_range(*op) && !plain)) return TERM_DROP;
+  for (int i = 0; i < 36 && canonical; i++) {
+    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    char c = value->p[i];
+
+    canonical =
+      dash ? c == '-' : isdigit((unsigned char)c) || (c >= 'a' && c <= 'f');
+  }
+  if (canonical) return TERM_BIND;
+  if (*op == TERM_EQ) return TERM_NEVER;
+  return *op == TERM_NE ? TERM_ALWAYS : TERM_DROP;
+}
+
+/*
+ * A SQLite server compares by the column's own affinity with a value that has
+ * none. So does SQLite here with a literal; but another column, or a CAST,
+ * brings an affinity that may work on our column instead. Sent is what means
+ * the same in every case.
+ */
+static enum term_use rhs_any(const struct fed_column *col, enum term_op op,
+                             bool plain, const struct fed_value *value)
+{
+  /* Of a view it is not sure that its columns have what they declare. */
+  bool sure = col->textcmp == FED_TEXTCMP_BYTES;
+
+  switch (declare_column_affinity(col)) {
+  case 'A': /* none: any affinity would work on it, but not on a blob */
+    return value->type == FED_BLOB && !rhs_range(op) ? TERM_BIND : TERM_DROP;
+  case 'B': /* text: a numeric affinity would work on it */
+    if (value->type == FED_TEXT)
+      return plain || !rhs_range(op) ? TERM_BIND : TERM_DROP;
+    return value->type == FED_BLOB ? TERM_BIND : TERM_DROP;
+  default: /* numeric: the value is converted, never the column */
+    return sure || value->type == FED_INT || value->type == FED_REAL
+             ? TERM_BIND
+             : TERM_DROP;
+  }
+}
+
+enum term_use term_value(const struct fed_dialect *dialect,
+                         const struct fed_column *col, enum term_op *op,
+                         sqlite3_value *rhs, bool plain, char buf[48],
+                         struct fed_value *out)
+{
+  *out = fed_value_from(rhs);
+  if (out->type == FED_NULL) return TERM_NEVER;
+  if (out->type == FED_TEXT && !out->p) return TERM_DROP; /* out of memory */
+  if (*op == TERM_LIKE) return rhs_like(col, out);
+  switch (col->class) {
+  case FED_CLASS_ANY:
+    return rhs_any(col, *op, plain, out);
+  case FED_CLASS_INT:
+  case FED_CLASS_UINT:
+  case FED_CLASS_BOOL:
+  case FED_CLASS_DECINT:
+  case FED_CLASS_REAL:
+  case FED_CLASS_FLOAT4:
+  case FED_CLASS_DECREAL:
+    return rhs_number(dialect, col, op, buf, out);
+  case FED_CLASS_DECIMAL:
+    return rhs_decimal(dialect, *op, plain, out);
+  case FED_CLASS_TEXT:
+  case FED_CLASS_CHAR:
+    return rhs_text(col, *op, plain, out);
+  case FED_CLASS_BLOB:
+    return out->type == FED_BLOB ? TERM_BIND : rhs_ordered(*op, false);
+  case FED_CLASS_DATE:
+  case FED_CLASS_TIME:
+  case FED_CLASS_TIMESTAMP:
+  case FED_CLASS_TIMESTAMPTZ:
+    return rhs_date(col, op, plain, out);
+  case FED_CLASS_UUID:
+    return rhs_uuid(op, plain, out);
+  case FED_CLASS_OTHER:
+  case FED_CLASS_COUNT:
+    break;
+  }
+  return TERM_DROP;
+}
