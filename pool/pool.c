@@ -267,7 +267,8 @@ static bool pool_alive(struct pool_slot *slot, const struct fed_wait *wait)
 
   /* It was looked at when it came back; what happens within a blink shows
    * when it is used, and a scan tries again then. */
-  if (idle < FED_WAIT_SLICE) return true;
+  if (idle < FED_WAIT_SLICE && idle < slot->server->opts.validate_after)
+    return true;
   if (fed_conn_health(slot->conn) != FED_HEALTH_CLEAN) return false;
   if (idle < slot->server->opts.validate_after) return true;
   return fed_conn_ping(slot->conn, &within, &ignored) == SQLITE_OK;
