@@ -50,10 +50,10 @@ SRCS     := sqlite-fed.c $(sort $(wildcard $(DIRS:%=%/*.c)))
 SRCS     := $(filter-out $(foreach d,$(LEFT_OUT),drv/$d.c drv/$d_%.c),$(SRCS))
 TESTONLY := drv/fault.c
 UNITS    := $(sort $(wildcard test/unit/*.c))
-BENCHES  := $(sort $(wildcard bench/*.c))
+BENCHES  := $(filter-out $(LEFT_OUT:%=bench/%.c),$(sort $(wildcard bench/*.c)))
 FUZZERS  := $(sort $(wildcard test/fuzz/*.c))
 STYLED   := $(sort $(wildcard *.[ch] $(foreach d,$(DIRS) cli gen bench \
-              test/unit test/fuzz test/crash,$d/*.[ch])))
+              tool test/unit test/fuzz test/crash,$d/*.[ch])))
 
 # Libraries. Their headers are system headers: our warnings are not for them.
 PCS     := sqlite3 inih $(foreach d,$(DRIVERS),$(PC_$d))
@@ -143,7 +143,7 @@ $(BUILD)/$(1)/libdbfed.a: $(call objects,$(1),$(SRCS))
 endef
 $(foreach v,core asan-core tsan-core fuzz,$(eval $(call archive,$v)))
 
-# C programs: test/unit/foo.c -> $(BUILD)/core/foo, bench/foo.c -> .../bench/foo
+# C programs: test/unit/foo.c -> $(BUILD)/core/foo
 define program
 $(BUILD)/$(1)/$(2): $(BUILD)/$(1)/$(3).o $(BUILD)/$(1)/libdbfed.a
 	$$(call say,LINK,$$@)
@@ -156,15 +156,22 @@ unit = $(foreach u,$(UNITS),$(eval $(call program,$(1),$(call \
 $(call unit,core,)
 $(call unit,asan-core,$(SAN_FLAGS))
 $(call unit,tsan-core,$(TSAN))
-$(foreach b,$(BENCHES),$(eval $(call program,core,$(b:.c=),$(b:.c=),,$(CC))))
 $(foreach f,$(FUZZERS),$(eval $(call program,fuzz,$(call \
   unit_name,$f),$(f:.c=),-fsanitize=fuzzer$(comma)address,clang)))
 
 programs = $(foreach u,$(2),$(BUILD)/$(1)/$(call unit_name,$u))
 units: $(call programs,core,$(UNITS))
-benches: $(BENCHES:%.c=$(BUILD)/core/%)
+benches: $(BENCHES:%.c=$(BUILD)/%)
+# Prints a part of docs/types.md.
+DECISIONS := $(BUILD)/core/decisions
+$(eval $(call program,core,decisions,tool/decisions,,$(CC)))
+# Benchmarks load the extension as users do: bench/foo.c -> $(BUILD)/bench/foo
+$(BUILD)/bench/%: $(BUILD)/release/bench/%.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $< $(LIBS) -lsqlite3
 # Everything that compiles without clang's run-time: what lint builds twice.
-objs: $(call objects,release,$(RELEASE_SRCS)) units benches
+objs: $(call objects,release,$(RELEASE_SRCS)) units benches $(DECISIONS)
 
 # ---------------------------------------------------------------- Tests
 # test, demo and bench bring what a bare machine lacks, then start again, for
@@ -177,10 +184,12 @@ SAN_LIBS = $(foreach l,$(patsubst undefined,ubsan,$(patsubst \
 test:
 	@sh tool/deps.sh build test
 	$(sub) run-tests
-run-tests: $(BUILD)/test/dbfed.so units
+run-tests: $(BUILD)/test/dbfed.so units $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core $(TESTS)
 
-docs: $(BUILD)/test/dbfed.so
+# Writes what is generated, then runs every example.
+docs: $(BUILD)/test/dbfed.so $(DECISIONS)
+	$(Q)sh tool/between.sh docs/types.md decisions $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so docs.test
 
 demo:
@@ -191,7 +200,7 @@ demo:
 bench:
 	@sh tool/deps.sh build test
 	$(sub) all benches
-	$(Q)BIN='$(BUILD)/core/bench' EXT='$(PRODUCT)' sh bench/run.sh
+	$(Q)BIN='$(BUILD)/bench' EXT='$(PRODUCT)' sh bench/run.sh
 
 check:
 	$(sub) fmt-check

@@ -161,7 +161,8 @@ proc start_test {file} {
   global option dir running reaper job
   set name [file rootname [file tail $file]]
   file mkdir $dir/$name
-  set vars [list FED_TEST_DIR=$dir/$name]
+  # No test may see the servers that its user has defined.
+  set vars [list FED_TEST_DIR=$dir/$name DBFED_CONFIG=]
   if {[catch {file_env $file $name} urls]} {
     puts "$name: cannot make its database: $urls"
     set urls {}

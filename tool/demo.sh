@@ -19,7 +19,7 @@ esac
 
 work=$(mktemp -d /tmp/fedXXXXXX)
 cleanup() {
-  if [ $what = all ]; then tclsh "$root/test/servers.tcl" stop "$work"; fi
+  if [ "$what" = all ]; then tclsh "$root/test/servers.tcl" stop "$work"; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -27,7 +27,7 @@ trap 'exit 130' INT TERM HUP
 ln -s "$(realpath "$ext")" "$work/dbfed.so"
 cd "$work"
 # Neither the user's servers nor his shell's settings belong in here.
-export DBFED_CONFIG= HOME="$work"
+export DBFED_CONFIG='' HOME="$work"
 
 has_driver() {
   sqlite3 -cmd '.load ./dbfed' :memory: \
@@ -56,17 +56,17 @@ transcript() {
 bold='' dim='' plain=''
 if [ -t 1 ]; then
   esc=$(printf '\033')
-  bold="$esc[1m" dim="$esc[36m" plain="$esc[0m"
+  bold="${esc}[1m" dim="${esc}[36m" plain="${esc}[0m"
 fi
 
 # The rows of a table of shop.db as INSERT statements any server takes.
 rows_of() { sqlite3 shop.db ".mode insert $1" "SELECT * FROM $1"; }
 
 start_servers() {
-  has_driver postgres && has_driver mysql || {
-    echo "demo.sh: this dbfed.so was built without PostgreSQL or MySQL" >&2
+  if ! has_driver postgres || ! has_driver mysql; then
+    echo 'demo.sh: this dbfed.so was built without PostgreSQL or MySQL' >&2
     exit 1
-  }
+  fi
   echo 'starting PostgreSQL and MariaDB ...'
   vars=$(tclsh "$root/test/servers.tcl" start "$work")
   eval "$vars"
@@ -90,7 +90,7 @@ start_servers() {
 }
 
 sqlite3 shop.db <"$root/tool/demo/shop.sql"
-if [ $what = all ]; then start_servers; fi
+if [ "$what" = all ]; then start_servers; fi
 url() { printf %s "$1" | sed 's/&/\\&/g'; } # an & means something to sed
 sed -e "s|@PG@|$(url "${FED_TEST_PG_URL:-}")|" \
   -e "s|@MYSQL@|$(url "${FED_TEST_MYSQL_URL:-}")|" \
@@ -112,7 +112,9 @@ Your own servers, from a sqlite3 shell in this folder (in any folder, with
 
 PostgreSQL's password comes from ~/.pgpass; env:CRM_PW reads a variable.
 END
-if [ $what = default ]; then
+if ! has_driver postgres || ! has_driver mysql; then
+  echo 'This dbfed.so was built without them: run make with no DRIVERS.'
+elif [ "$what" = default ]; then
   echo 'With private PostgreSQL and MariaDB servers: make demo DEMO=all.'
 fi
 echo 'Read on in README.md; docs/config.md has URLs and options.'

@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh [-n] build|test|demo|lint|all ...: install the Debian packages that are
-# missing for these jobs, and only those. -n: name them, install nothing.
+# deps.sh [-n] build|test|demo|lint|all ...: install the Debian packages that
+# are missing for these jobs, and only those. -n: name them, install nothing.
 # DRIVERS (default: all) decides which client libraries and servers count.
 set -eu
 
@@ -32,7 +32,10 @@ for job in "$@"; do
   demo) build; add sqlite3 ;;
   lint) build; lint ;;
   all) build; tests; lint ;;
-  *) echo "deps.sh: unknown job '$job': build, test, demo, lint or all" >&2; exit 2 ;;
+  *)
+    echo "deps.sh: unknown job '$job': build, test, demo, lint or all" >&2
+    exit 2
+    ;;
   esac
 done
 

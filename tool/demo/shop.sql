@@ -55,8 +55,9 @@ INSERT INTO products(name, price) VALUES('Tea pot',24.90),('Tea cup',6.50),
   ('Napkins',5.50),('Candle',8.50),('Gift card',25.50);
 
 -- The upper bits of n * 2654435761 look random enough.
-WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 2000),
-               r(n, hash) AS (SELECT n, n * 2654435761 % 4294967296 / 256 FROM i)
+WITH RECURSIVE
+  i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 2000),
+  r(n, hash) AS (SELECT n, n * 2654435761 % 4294967296 / 256 FROM i)
 INSERT INTO orders
 SELECT n, 1 + hash % 200, 1 + hash / 200 % 24, 1 + hash / 4800 % 3,
        date('2024-01-01', (n * 366 / 2001) || ' days'),
