@@ -61,12 +61,18 @@ proc sent {script} {
   return [db eval {SELECT sql FROM fed_log WHERE id > $mark ORDER BY id}]
 }
 
-# Remote statements and connections that a script costs: {statements opened}.
+# What a script costs: {remote statements, connections lent or opened}. Asked
+# through a handle of its own: the script may close `db`, or make it useless.
 proc contacts {script} {
-  set count {SELECT coalesce(sum(opened_total + lent_total), 0) FROM fed_pool}
-  set before [db onecolumn $count]
-  set statements [llength [sent {uplevel $script}]]
-  return [list $statements [expr {[db onecolumn $count] - $before}]]
+  if {[info commands monitor] eq ""} { open_db monitor :memory: }
+  set count {
+    SELECT (SELECT coalesce(max(id), 0) FROM fed_log),
+           (SELECT coalesce(sum(opened_total + lent_total), 0) FROM fed_pool)}
+  lassign [monitor eval $count] statements connections
+  uplevel $script
+  lassign [monitor eval $count] statements2 connections2
+  return [list [expr {$statements2 - $statements}] \
+               [expr {$connections2 - $connections}]]
 }
 
 # The remote SQL in a plan: what stands behind "VIRTUAL TABLE INDEX n:".
@@ -103,11 +109,19 @@ proc make_local {from to {collate {}}} {
       append text " COLLATE decimal"
     }
     lappend columns $text
-    if {$c(pk)} { lappend key $c(pk) \"$c(name)\" }
+    if {$c(pk)} { lappend key $c(pk) \"$c(name)\" $c(class) }
   }
-  if {$key ne ""} {
-    lappend columns "PRIMARY KEY([join [dict values \
-      [lsort -stride 2 -integer $key]] ,])"
+  # One integer key is the rowid there, so it must be so here.
+  if {[llength $key] == 3 && [lindex $key 2] eq "integer"} {
+    set name [lindex $key 1]
+    set columns [lmap text $columns {
+      if {[string first "$name " $text] == 0} {
+        set text "$name INTEGER PRIMARY KEY"
+      }
+      set text}]
+  } elseif {$key ne ""} {
+    set names [lmap {n name class} [lsort -stride 3 -integer $key] {set name}]
+    lappend columns "PRIMARY KEY([join $names ,])"
   }
   db eval "DROP TABLE IF EXISTS main.$to;
          CREATE TABLE main.${to}([join $columns ,])"
@@ -156,8 +170,31 @@ proc differ {kind sql {how ordered}} {
     set $side $got
   }
   if {$remote eq $local} { return "" }
-  return "remote: [string range $remote 0 1000]\n  local:    [\
-    string range $local 0 1000]"
+  return [show_difference $remote $local $how]
+}
+
+# Rows that only one side has; in order, the first place where they part.
+proc show_difference {remote local how} {
+  if {$how eq "any"} {
+    set more [lmap r $remote {
+      if {$r in $local} continue
+      set r}]
+    set less [lmap r $local {
+      if {$r in $remote} continue
+      set r}]
+    if {$more ne "" || $less ne ""} {
+      set remote "[llength $remote] rows, only here: [lrange $more 0 3]"
+      set local "[llength $local] rows, only here: [lrange $less 0 3]"
+    }
+  } elseif {$how eq "ordered"} {
+    foreach r $remote l $local {
+      if {$r ne $l} break
+      set remote [lrange $remote 1 end]
+      set local [lrange $local 1 end]
+    }
+  }
+  return "remote: [string range $remote 0 300]\n            local:\
+    [string range $local 0 300]"
 }
 
 # Duplicate column names would hide each other in an array: give them names.
