@@ -102,12 +102,13 @@ $(BUILD)/$(1)/.flags: FORCE
 endef
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
-# The .so of users; the same with fault injection; instrumented ones.
+# The .so of users, which must not abort its host by an assert; the same with
+# fault injection; instrumented ones.
 SAN_FLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all \
              -fno-omit-frame-pointer -O1 -DFED_TEST
 TSAN      := -fsanitize=thread -O1 -DFED_TEST -DSQLITE_CORE
 FUZZ_SAN  := -fsanitize=address -O1 -DFED_TEST -DSQLITE_CORE
-$(eval $(call variant,release,,$(CC)))
+$(eval $(call variant,release,-DNDEBUG,$(CC)))
 $(eval $(call variant,test,-O1 -DFED_TEST,$(CC)))
 $(eval $(call variant,asan,$(SAN_FLAGS),$(CC)))
 $(eval $(call variant,cov,-O0 --coverage -DFED_TEST,$(CC)))

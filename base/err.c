@@ -27,9 +27,9 @@ int fed_err_set(struct fed_err *err, int rc, const char *fmt, ...)
   return rc;
 }
 
-int fed_err_nomem(struct fed_err *err)
+void fed_err_oom(struct fed_err *err)
 {
-  return fed_err_set(err, SQLITE_NOMEM, "out of memory");
+  fed_err_set(err, SQLITE_NOMEM, "out of memory");
 }
 
 void fed_err_native(struct fed_err *err, int native, const char *sqlstate)

@@ -34,8 +34,16 @@ struct fed_err {
 int fed_err_set(struct fed_err *err, int rc, const char *fmt, ...)
   FED_PRINTF(3, 4);
 
-/* Record SQLITE_NOMEM; returns it. */
-int fed_err_nomem(struct fed_err *err);
+/* Record SQLITE_NOMEM unless another error is recorded already. */
+void fed_err_oom(struct fed_err *err);
+
+/* The same; returns the code that `err` now holds. Inline, so that analyzers
+ * see that it is never SQLITE_OK. */
+static inline int fed_err_nomem(struct fed_err *err)
+{
+  fed_err_oom(err);
+  return err->rc ? err->rc : SQLITE_NOMEM;
+}
 
 /* Keep the server's own codes beside the message; either may be 0 / NULL. */
 void fed_err_native(struct fed_err *err, int native, const char *sqlstate);

@@ -9,10 +9,10 @@ struct opt_unit {
 };
 
 static const struct opt_unit opt_durations[] = {
-  {"ms", 1             },
-  {"s",  1000          },
-  {"m",  60 * 1000     },
-  {"h",  60 * 60 * 1000}
+  {"ms", 1                   },
+  {"s",  1000                },
+  {"m",  INT64_C(60) * 1000  },
+  {"h",  INT64_C(3600) * 1000}
 };
 static const struct opt_unit opt_sizes[] = {
   {"B",  1      },

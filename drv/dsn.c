@@ -570,7 +570,8 @@ static void dsn_show_query(const struct fed_dsn *dsn, bool hosts,
   for (int i = 0; i < dsn->nparam; i++) {
     const struct fed_param *param = &dsn->param[i];
 
-    if (param->secret || dsn_is_front(dsn, param->key, hosts)) continue;
+    if (!param->value || param->secret || dsn_is_front(dsn, param->key, hosts))
+      continue;
     fed_str_addc(out, before);
     dsn_encode(param->key, strlen(param->key), "", out);
     fed_str_addc(out, '=');

@@ -83,6 +83,12 @@ static const struct my_class my_classes[] = {
   {"vector",             FED_CLASS_BLOB       },
 };
 
+/* A number the server computed: it is one. */
+static long long my_number(const char *text)
+{
+  return strtoll(text, NULL, 10);
+}
+
 /* "decimal(10,2) unsigned" -> its name's length, and 10 and 2 if given */
 static size_t my_parse_type(const char *type, unsigned *first, unsigned *second)
 {
@@ -223,7 +229,7 @@ static int my_add_table(struct my_builder *b, char **cell, struct fed_err *err)
   if (!rel) return fed_err_nomem(err);
   rel->on_path = !b->scope->schema || strcmp(cell[MY_SCHEMA], b->database) == 0;
   rel->kind = view ? FED_KIND_VIEW : FED_KIND_TABLE;
-  rel->rows = table && cell[MY_TEXT] ? (double)atoll(cell[MY_TEXT]) : -1;
+  rel->rows = table && cell[MY_TEXT] ? (double)my_number(cell[MY_TEXT]) : -1;
   b->open = true;
   return SQLITE_OK;
 }
@@ -274,7 +280,7 @@ static void my_add_key(struct my_builder *b, char **cell)
 static int my_add(struct my_builder *b, char **cell, struct fed_err *err)
 {
   if (!cell[MY_SCHEMA] || !cell[MY_NAME] || !cell[MY_PART]) return SQLITE_OK;
-  switch ((enum my_part)atoi(cell[MY_PART])) {
+  switch ((enum my_part)(int)my_number(cell[MY_PART])) {
   case MY_TABLE:
     return my_add_table(b, cell, err);
   case MY_COLUMN:
@@ -339,10 +345,10 @@ static int my_compare(const void *a, const void *b)
   int diff = strcmp(x[MY_SCHEMA], y[MY_SCHEMA]);
 
   if (diff == 0) diff = strcmp(x[MY_NAME], y[MY_NAME]);
-  if (diff == 0) diff = atoi(x[MY_PART]) - atoi(y[MY_PART]);
-  if (diff == 0 && atoi(x[MY_PART]) == MY_KEY)
+  if (diff == 0) diff = (int)my_number(x[MY_PART]) - (int)my_number(y[MY_PART]);
+  if (diff == 0 && (int)my_number(x[MY_PART]) == MY_KEY)
     diff = strcmp(x[MY_WHAT], y[MY_WHAT]);
-  return diff ? diff : atoi(x[MY_ORD]) - atoi(y[MY_ORD]);
+  return diff ? diff : (int)my_number(x[MY_ORD]) - (int)my_number(y[MY_ORD]);
 }
 
 /* Sorted here: the server would sort by a collation, or on disk. */

@@ -33,6 +33,7 @@ struct fed_pg_stmt {
   unsigned generation;
   bool text;            /* results in text format */
   bool reading;         /* a SELECT: to cancel it undoes nothing */
+  int nparams;          /* placeholders in the text */
   enum fed_class *want; /* NULL: by the type on the wire */
   int nwant;
   struct fed_pg_col *col;
@@ -145,6 +146,7 @@ static int pg_stmt_columns(struct fed_pg_stmt *st, const PGresult *described,
   st->base.row = fed_calloc(n + 1, sizeof *st->base.row);
   if (!st->col || !st->base.row) return fed_err_nomem(err);
   st->base.ncol = (int)n;
+  st->nparams = PQnparams(described);
   st->text = !st->want && pg_needs_text(described);
   return pg_check_columns(st, described, err);
 }
@@ -310,7 +312,13 @@ static int pg_bind(struct fed_pg_stmt *st, const struct fed_value *args, int n,
                    struct fed_err *err)
 {
   size_t size, at = 0;
-  int rc = pg_arg_check(args, n, &size, err);
+  int rc;
+
+  /* To the server it would be a fault of the protocol, not of the user. */
+  if (n != st->nparams)
+    return fed_err_set(err, SQLITE_RANGE, "%d arguments for %d parameters", n,
+                       st->nparams);
+  rc = pg_arg_check(args, n, &size, err);
 
   if (rc == SQLITE_OK) rc = pg_arg_room(st, n, size, err);
   if (rc != SQLITE_OK) return rc;

@@ -66,8 +66,9 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
 {
   const char *msg = sqlite3_errmsg(sq->db);
 
-  /* SQLite says "interrupted" for a passed deadline too: ask which it was. */
-  if (rc == SQLITE_INTERRUPT && sq->wait) {
+  /* SQLite says "interrupted" for a passed deadline, and "locked" for both:
+   * ask which it was. */
+  if ((rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY) && sq->wait) {
     int why = fed_wait_check(sq->wait, "waiting for rows", err);
 
     if (why != SQLITE_OK) return why;

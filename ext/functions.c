@@ -10,7 +10,7 @@
 
 static struct fed_db *function_db(sqlite3_context *ctx)
 {
-  return sqlite3_user_data(ctx);
+  return ((const struct fed_binding *)sqlite3_user_data(ctx))->fdb;
 }
 
 static void function_result(sqlite3_context *ctx, int rc,
@@ -243,18 +243,29 @@ const struct fed_function fed_functions[] = {
 };
 
 const struct fed_help fed_function_help[] = {
-  {"fed_server",      "fed_server(name [, url [, 'option=value'...]])",
-   "name a server, or show what a name stands for"                                                                      },
-  {"fed_server_drop", "fed_server_drop(name)",                          "forget a server"                               },
-  {"fed_attach",
-   "fed_attach(server [, 'schema=S'] [, 'tables=GLOB'] [, 'as=NAME'])", "every table of the server, as <server>.<table>"},
-  {"fed_detach",      "fed_detach(name)",                               "undo fed_attach"                               },
-  {"fed_refresh",     "fed_refresh(name)",
-   "read the remote columns of an attached server or a table again"                                                     },
-  {"fed_trust",       "fed_trust(schema)",
-   "let the tables kept in a database file reach their servers"                                                         },
-  {"fed_exec",        "fed_exec(server, sql [, argument...])",
-   "run one statement in the server's own dialect; rows affected"                                                       },
-  {"fed_version",     "fed_version()",                                  "the version of dbfed"                          },
-  {NULL,              NULL,                                             NULL                                            },
+  {.name = "fed_server",
+   .usage = "fed_server(name [, url [, 'option=value'...]])",
+   .help = "name a server, or show what a name stands for"},
+  {.name = "fed_server_drop",
+   .usage = "fed_server_drop(name)",
+   .help = "forget a server"},
+  {.name = "fed_attach",
+   .usage = "fed_attach(server [, 'schema=S'] [, 'tables=G'] [, 'as=NAME'])",
+   .help = "every table of the server, as <server>.<table>"},
+  {.name = "fed_detach",
+   .usage = "fed_detach(name)",
+   .help = "undo fed_attach"},
+  {.name = "fed_refresh",
+   .usage = "fed_refresh(name)",
+   .help = "read the remote columns of an attached server or a table again"},
+  {.name = "fed_trust",
+   .usage = "fed_trust(schema)",
+   .help = "let the tables kept in a database file reach their servers"},
+  {.name = "fed_exec",
+   .usage = "fed_exec(server, sql [, argument...])",
+   .help = "run one statement in the server's own dialect; rows affected"},
+  {.name = "fed_version",
+   .usage = "fed_version()",
+   .help = "the version of dbfed"},
+  {.name = NULL                                   },
 };

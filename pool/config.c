@@ -561,6 +561,7 @@ static bool config_matches(const char *pattern, const char *path)
   char *above;
   bool match;
 
+  if (strcmp(pattern, "/**") == 0) return true;
   if (n < 4 || strcmp(pattern + n - 3, "/**") != 0)
     return fnmatch(pattern, path, FNM_PATHNAME) == 0;
   if (!(above = fed_strndup(pattern, n - 3))) return false;

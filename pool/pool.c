@@ -226,7 +226,7 @@ static int pool_open(struct pool_slot *slot, const struct fed_wait *wait,
   int rc = pool_connect(slot, wait, &conn, err);
 
   fed_pool_lock();
-  if (rc == SQLITE_OK) {
+  if (rc == SQLITE_OK && conn) {
     pool_opened_locked(slot, conn);
   } else {
     fed_pool_move_locked(slot, POOL_NONE);
@@ -402,7 +402,7 @@ static int pool_get(struct fed_server *server, bool queue,
   server->counters.lent += rc == SQLITE_OK;
   fed_pool_unlock();
   fed_free(spare);
-  if (rc != SQLITE_OK) return rc;
+  if (rc != SQLITE_OK || !slot) return rc;
   slot->next = NULL;
   rc = pool_ready(slot, wait, err);
   if (rc == SQLITE_OK)
@@ -581,7 +581,7 @@ int fed_pool_list(struct fed_pool_row **out, int *n, struct fed_err *err)
     if (!(rows = fed_calloc((size_t)room, sizeof *rows)))
       return fed_err_nomem(err);
   }
-  if (have) qsort(rows, (size_t)have, sizeof *rows, pool_compare_rows);
+  if (rows) qsort(rows, (size_t)have, sizeof *rows, pool_compare_rows);
   *out = rows;
   *n = have;
   return SQLITE_OK;

@@ -394,7 +394,8 @@ static int server_row(const struct fed_server *server,
   rc = fed_str_err(&url, err);
   if (rc == SQLITE_OK) rc = fed_str_err(&options, err);
   row->url = fed_str_detach(&url);
-  row->options = fed_str_detach(&options);
+  row->options = fed_strdup(options.s + strspn(options.s, " "));
+  fed_str_release(&options);
   if (rc == SQLITE_OK && (!row->url || !row->options)) rc = fed_err_nomem(err);
   return rc;
 }
@@ -406,7 +407,7 @@ static int server_refs_locked(struct fed_server **all, int room)
 
   FED_LIST_EACH(node, fed_pool_servers_locked())
   n += FED_CONTAINER(node, struct fed_server, link)->current;
-  if (n > room) return n;
+  if (n > room || !all) return n;
   n = 0;
   FED_LIST_EACH(node, fed_pool_servers_locked())
   {
@@ -442,7 +443,7 @@ static int server_all(struct fed_server ***out, int *n, struct fed_err *err)
     if (!(all = fed_calloc((size_t)room, sizeof *all)))
       return fed_err_nomem(err);
   }
-  if (have)
+  if (all)
     qsort(all, (size_t)have, sizeof(struct fed_server *), server_compare);
   *out = all;
   *n = have;

@@ -140,6 +140,7 @@ struct fed_list *fed_pool_servers_locked(void)
 
 #define POOL_BIT(state) (1u << (state))
 
+#ifndef NDEBUG
 /* To which states each one may change; pool.h has the picture. */
 static const unsigned pool_next[POOL_NSTATES] = {
   [POOL_NONE] = POOL_BIT(POOL_OPENING),
@@ -148,6 +149,7 @@ static const unsigned pool_next[POOL_NSTATES] = {
   [POOL_BUSY] = POOL_BIT(POOL_IDLE) | POOL_BIT(POOL_CLOSING),
   [POOL_CLOSING] = POOL_BIT(POOL_NONE) | POOL_BIT(POOL_OPENING),
 };
+#endif
 
 int fed_pool_total_locked(const struct fed_server *server)
 {

@@ -127,12 +127,15 @@ static void attach_base_name(const struct attachment *a,
                              const struct fed_relation *rel,
                              struct fed_str *out)
 {
-  if (a->temp) fed_str_addf(out, "%s_", a->server);
-  if (!rel->on_path && a->options.schema && !strcmp(a->options.schema, "*"))
-    fed_str_addf(out, "%s.", rel->schema);
+  bool all = a->options.schema && !strcmp(a->options.schema, "*");
+  const char *first = a->temp ? a->server : rel->name;
+
   /* SQLite keeps names that begin with sqlite_ for itself. */
-  if (out->len == 0 && sqlite3_strnicmp(rel->name, "sqlite_", 7) == 0)
+  if (sqlite3_strnicmp(first, "sqlite_", 7) == 0 ||
+      (a->temp && sqlite3_stricmp(first, "sqlite") == 0))
     fed_str_addc(out, '_');
+  if (a->temp) fed_str_addf(out, "%s_", a->server);
+  if (!rel->on_path && all) fed_str_addf(out, "%s.", rel->schema);
   fed_str_add(out, rel->name);
 }
 
@@ -267,7 +270,9 @@ static int attach_new(const char *server, const char *const *options,
   a->server = fed_strdup(server);
   a->schema = fed_strdup(as);
   if (!a->server || !a->schema) return fed_err_nomem(err);
-  return a->temp ? SQLITE_OK : fed_server_check_name(as, err);
+  if (a->temp || fed_server_check_name(as, err) == SQLITE_OK) return SQLITE_OK;
+  if (a->options.as) fed_err_prefix(err, "option 'as': ");
+  return err->rc;
 }
 
 /* Open the database that will hold the tables. */
@@ -395,6 +400,21 @@ static bool attach_has_same(const struct attachment *b,
   return false;
 }
 
+/* Did the user drop it meanwhile? */
+static bool attach_exists(struct fed_db *fdb, const struct attachment *a, int i)
+{
+  struct fed_err ignored = FED_ERR_INIT;
+  sqlite3_stmt *stmt = NULL;
+  bool exists = false;
+
+  if (db_prepare(fdb, &stmt, &ignored,
+                 "SELECT 1 FROM \"%w\".sqlite_schema WHERE name = %Q",
+                 a->schema, a->name[i]) == SQLITE_OK)
+    exists = sqlite3_step(stmt) == SQLITE_ROW;
+  sqlite3_finalize(stmt);
+  return exists;
+}
+
 /* Let `a` have the catalog of `fresh`, and the other way round. */
 static void attach_swap(struct attachment *a, struct attachment *fresh)
 {
@@ -425,9 +445,12 @@ static int attach_refresh(struct fed_db *fdb, struct attachment *a, int *ntable,
   }
   if (rc == SQLITE_OK) attach_swap(a, &fresh);
   for (int i = 0; i < a->cat.nrel && rc == SQLITE_OK; i++) {
-    if (!a->name[i] || attach_has_same(&fresh, a, i)) continue;
+    if (!a->name[i] ||
+        (attach_has_same(&fresh, a, i) && attach_exists(fdb, a, i)))
+      continue;
     rc = attach_create_table(fdb, a, i, err);
-    *ntable += !attach_name_taken(&fresh, fresh.cat.nrel, a->name[i]);
+    *ntable += attach_has_same(&fresh, a, i) ||
+               !attach_name_taken(&fresh, fresh.cat.nrel, a->name[i]);
   }
   attach_names_free(&fresh);
   fed_catalog_release(&fresh.cat);

@@ -48,10 +48,10 @@ static bool db_interrupted(void *arg)
   /* Drivers ask at the start of each call: a thousand look-ups a second need
    * not all pay for it. */
   if (now < fdb->next_look) return false;
-  fdb->next_look = now + FED_WAIT_SLICE / 2;
   rc = sqlite3_prepare_v2(fdb->db, "SELECT 1", -1, &stmt, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
   sqlite3_finalize(stmt);
+  if (rc != SQLITE_INTERRUPT) fdb->next_look = now + FED_WAIT_SLICE / 2;
   return rc == SQLITE_INTERRUPT;
 }
 
@@ -109,6 +109,15 @@ int db_exec(struct fed_db *fdb, struct fed_err *err, const char *fmt, ...)
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/*
+ * SQLITE_SCHEMA would make SQLite prepare and run the whole statement again,
+ * many times, with all that it does.
+ */
+int fed_err_code(const struct fed_err *err)
+{
+  return err->rc == SQLITE_SCHEMA ? SQLITE_ERROR : err->rc;
+}
+
 void fed_result_err(sqlite3_context *ctx, const struct fed_err *err)
 {
   if (err->rc == SQLITE_NOMEM) {
@@ -116,7 +125,7 @@ void fed_result_err(sqlite3_context *ctx, const struct fed_err *err)
     return;
   }
   sqlite3_result_error(ctx, err->msg, -1);
-  sqlite3_result_error_code(ctx, err->rc);
+  sqlite3_result_error_code(ctx, fed_err_code(err));
 }
 
 struct fed_value fed_value_from(sqlite3_value *value)

@@ -42,6 +42,8 @@ static int exec_check(const char *sql, struct fed_err *err)
   const char *word = exec_skip(sql);
   size_t n = 0;
 
+  if (!*word)
+    return fed_err_set(err, SQLITE_ERROR, "fed_exec: the statement is empty");
   if (word[0] == '/' && word[1] == '*')
     return fed_err_set(err, SQLITE_ERROR,
                        "fed_exec: a statement may not begin with a comment "

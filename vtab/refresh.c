@@ -16,8 +16,10 @@ static int table_touch(struct fed_db *fdb, const char *schema, const char *name,
 static struct fed_table *table_find(struct fed_db *fdb, const char *schema,
                                     const char *name)
 {
-  FED_LIST_EACH(node, &fdb->tables)
-  {
+  /* The newest first: a table that was dropped or renamed in a transaction
+   * leaves its object behind for a while. */
+  for (struct fed_list *node = fdb->tables.prev; node != &fdb->tables;
+       node = node->prev) {
     struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
 
     if (sqlite3_stricmp(table->name, name) == 0 &&
@@ -101,8 +103,8 @@ int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err)
   return rc;
 }
 
-static int table_connect_schema(struct fed_db *fdb, const char *schema,
-                                struct fed_err *err)
+static int table_each_of(struct fed_db *fdb, const char *schema,
+                         table_each_fn *fn, void *ctx, struct fed_err *err)
 {
   sqlite3_stmt *stmt = NULL;
   int rc = db_prepare(fdb, &stmt, err,
@@ -113,16 +115,21 @@ static int table_connect_schema(struct fed_db *fdb, const char *schema,
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(stmt, 0);
     struct fed_err ignored = FED_ERR_INIT;
+    struct fed_table *table;
 
-    /* A damaged one is not listed; using it tells why. */
-    if (name && !table_find(fdb, schema, name))
+    if (!name) continue;
+    if (!table_find(fdb, schema, name))
       table_touch(fdb, schema, name, &ignored);
+    /* A damaged one is not there; using it tells why. */
+    table = table_find(fdb, schema, name);
+    if (table) fn(ctx, table);
   }
   sqlite3_finalize(stmt);
   return rc;
 }
 
-int table_connect_all(struct fed_db *fdb, struct fed_err *err)
+int table_each(struct fed_db *fdb, table_each_fn *fn, void *ctx,
+               struct fed_err *err)
 {
   sqlite3_stmt *stmt = NULL;
   int rc = db_prepare(fdb, &stmt, err, "SELECT name FROM pragma_database_list");
@@ -130,7 +137,7 @@ int table_connect_all(struct fed_db *fdb, struct fed_err *err)
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
     const char *schema = (const char *)sqlite3_column_text(stmt, 0);
 
-    if (schema) rc = table_connect_schema(fdb, schema, err);
+    if (schema) rc = table_each_of(fdb, schema, fn, ctx, err);
   }
   sqlite3_finalize(stmt);
   return rc;

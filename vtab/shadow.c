@@ -174,11 +174,31 @@ static int shadow_read_column(struct fed_table *table, sqlite3_stmt *stmt,
   return SQLITE_OK;
 }
 
-int shadow_read(struct fed_table *table, struct fed_err *err)
+/* A hostile file could put a view there that never ends. */
+static int shadow_check_tables(struct fed_table *table, struct fed_err *err)
 {
   sqlite3_stmt *stmt = NULL;
-  int rc;
+  int rc = db_prepare(table->fdb, &stmt, err,
+                      "SELECT count(*) FROM \"%w\".sqlite_schema"
+                      " WHERE type = 'table' AND rootpage > 0"
+                      " AND sql LIKE 'CREATE TABLE %%'"
+                      " AND name IN ('%q_relation', '%q_columns')",
+                      table->schema, table->name, table->name);
 
+  if (rc == SQLITE_OK &&
+      (sqlite3_step(stmt) != SQLITE_ROW || sqlite3_column_int(stmt, 0) != 2))
+    rc = shadow_damaged(table, err);
+  sqlite3_finalize(stmt);
+  return rc;
+}
+
+int shadow_read(struct fed_table *table, struct fed_err *err)
+{
+  int limit = sqlite3_limit(table->fdb->db, SQLITE_LIMIT_COLUMN, -1);
+  sqlite3_stmt *stmt = NULL;
+  int rc = shadow_check_tables(table, err);
+
+  if (rc != SQLITE_OK) return rc;
   rc = db_prepare(table->fdb, &stmt, err,
                   "SELECT driver, schema, name, kind, rows"
                   " FROM \"%w\".\"%w_relation\"",
@@ -195,7 +215,8 @@ int shadow_read(struct fed_table *table, struct fed_err *err)
                " \"notnull\", \"key\" FROM \"%w\".\"%w_columns\" ORDER BY cid",
                table->schema, table->name);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-    rc = shadow_read_column(table, stmt, err);
+    rc = table->rel.ncol < limit ? shadow_read_column(table, stmt, err)
+                                 : shadow_damaged(table, err);
   sqlite3_finalize(stmt);
   if (rc == SQLITE_OK && table->rel.ncol == 0) rc = shadow_damaged(table, err);
   return rc;

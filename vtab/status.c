@@ -170,20 +170,16 @@ static void status_column(struct status_rows *rows,
   status_int(rows, col->key);
 }
 
+static void status_add_table(void *ctx, struct fed_table *table)
+{
+  for (int i = 0; i < table->rel.ncol; i++)
+    status_column(ctx, table, i);
+}
+
 static int status_list_tables(struct fed_db *fdb, struct status_rows *rows,
                               struct fed_err *err)
 {
-  int rc = table_connect_all(fdb, err);
-
-  if (rc != SQLITE_OK) return rc;
-  FED_LIST_EACH(node, &fdb->tables)
-  {
-    struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
-
-    for (int i = 0; i < table->rel.ncol; i++)
-      status_column(rows, table, i);
-  }
-  return SQLITE_OK;
+  return table_each(fdb, status_add_table, rows, err);
 }
 
 static int status_pool(struct fed_db *fdb, struct status_rows *rows,
@@ -272,27 +268,39 @@ static int status_help(struct fed_db *fdb, struct status_rows *rows,
 }
 
 const struct status_table status_tables[] = {
-  {"fed_servers",
-   "name TEXT, driver TEXT, url TEXT, options TEXT, origin TEXT,"
-   " state TEXT, version TEXT, capabilities TEXT, last_error TEXT,"
-   " last_error_time REAL",                                      10, status_servers,     "the servers that are defined"                   },
-  {"fed_tables",
-   "schema TEXT, name TEXT, server TEXT, remote_schema TEXT,"
-   " remote_name TEXT, kind TEXT, rows INT, cid INT, \"column\" TEXT,"
-   " remote_column TEXT, type TEXT, class TEXT, storage TEXT,"
-   " \"notnull\" INT, \"key\" INT",                              15, status_list_tables, "the columns of every table of this connection"  },
-  {"fed_pool",
-   "server TEXT, draining INT, pool_max INT, opening INT, idle INT,"
-   " busy INT, closing INT, waiting INT, lent_total INT, opened_total INT,"
-   " closed_total INT, reset_total INT, error_total INT, broken_total INT,"
-   " timeout_total INT, wait_total INT, wait_ms INT, wait_ms_max INT,"
-   " oldest_ms INT",                                             19, status_pool,        "the connections to each server, and counters"   },
-  {"fed_log",
-   "id INT, time REAL, server TEXT, sql TEXT, rows INT, first_ms REAL,"
-   " total_ms REAL, error TEXT",                                 8,  status_log,         "the last 1000 remote statements of this process"},
-  {"fed_help",    "name TEXT, kind TEXT, usage TEXT, help TEXT", 4,  status_help,
-   "every function, module and table, one line each"                                                                                      },
-  {NULL,          NULL,                                          0,  NULL,               NULL                                             },
+  {.name = "fed_servers",
+   .columns = "name TEXT, driver TEXT, url TEXT, options TEXT, origin TEXT,"
+              " state TEXT, version TEXT, capabilities TEXT,"
+              " last_error TEXT, last_error_time REAL", .ncol = 10,
+   .fill = status_servers,
+   .help = "the servers that are defined"},
+  {.name = "fed_tables",
+   .columns = "schema TEXT, name TEXT, server TEXT, remote_schema TEXT,"
+              " remote_name TEXT, kind TEXT, rows INT, cid INT,"
+              " \"column\" TEXT, remote_column TEXT, type TEXT, class TEXT,"
+              " storage TEXT, \"notnull\" INT, \"key\" INT", .ncol = 15,
+   .fill = status_list_tables,
+   .help = "the columns of every table of this connection"},
+  {.name = "fed_pool",
+   .columns = "server TEXT, draining INT, pool_max INT, opening INT,"
+              " idle INT, busy INT, closing INT, waiting INT,"
+              " lent_total INT, opened_total INT, closed_total INT,"
+              " reset_total INT, error_total INT, broken_total INT,"
+              " timeout_total INT, wait_total INT, wait_ms INT,"
+              " wait_ms_max INT, oldest_ms INT", .ncol = 19,
+   .fill = status_pool,
+   .help = "the connections to each server, and counters"},
+  {.name = "fed_log",
+   .columns = "id INT, time REAL, server TEXT, sql TEXT, rows INT,"
+              " first_ms REAL, total_ms REAL, error TEXT", .ncol = 8,
+   .fill = status_log,
+   .help = "the last 1000 remote statements of this process"},
+  {.name = "fed_help",
+   .columns = "name TEXT, kind TEXT, usage TEXT, help TEXT",
+   .ncol = 4,
+   .fill = status_help,
+   .help = "every function, module and table, one line each"},
+  {.name = NULL},
 };
 
 /* ---- the module -------------------------------------------------------- */

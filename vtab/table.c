@@ -75,19 +75,19 @@ int table_fail(sqlite3_vtab *vtab, struct fed_err *err)
   sqlite3_free(vtab->zErrMsg);
   vtab->zErrMsg =
     err->rc == SQLITE_NOMEM ? NULL : sqlite3_mprintf("%s", err->msg);
-  return err->rc;
+  return fed_err_code(err);
 }
 
 void table_context(const struct fed_table *table, struct fed_err *err)
 {
+  char name[512];
+
   if (err->rc == SQLITE_NOMEM || err->rc == SQLITE_INTERRUPT) return;
   if (err->rc == SQLITE_SCHEMA) {
     fed_err_prefix(err, "schema of '%s.%s' changed: ", table->schema,
                    table->name);
-    fed_err_suffix(err, ": SELECT fed_refresh('%s.%s')", table->schema,
-                   table->name);
-    /* SQLITE_SCHEMA would make SQLite prepare again, fifty times over. */
-    err->rc = SQLITE_ERROR;
+    sqlite3_snprintf(sizeof name, name, "%q.%q", table->schema, table->name);
+    fed_err_suffix(err, ": SELECT fed_refresh('%s')", name);
     return;
   }
   fed_err_prefix(err, "table '%s.%s' on server '%s': ", table->schema,
@@ -340,7 +340,7 @@ static int table_finish(struct fed_table *table, int rc, struct fed_err *err,
   }
   table_free(table);
   if (rc != SQLITE_NOMEM) *message = sqlite3_mprintf("%s", err->msg);
-  return rc;
+  return err->rc == SQLITE_OK ? rc : fed_err_code(err);
 }
 
 /* The declaration from fed_attach's catalog. */

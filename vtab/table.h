@@ -46,6 +46,9 @@ static inline struct fed_table *table_of(sqlite3_vtab *vtab)
   return (struct fed_table *)vtab;
 }
 
+/* The code to give to SQLite. */
+int fed_err_code(const struct fed_err *err);
+
 /* Put an error where SQLite looks for a virtual table's; returns its code. */
 int table_fail(sqlite3_vtab *vtab, struct fed_err *err);
 
@@ -66,8 +69,10 @@ int table_lookup(struct fed_db *fdb, const char *name, struct fed_table **out,
 /* Read its columns again; drop and create it if they differ. */
 int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err);
 
-/* Connect every table of ours that the connection's databases hold. */
-int table_connect_all(struct fed_db *fdb, struct fed_err *err);
+/* Every table of ours that the connection's databases hold now, connected. */
+typedef void table_each_fn(void *ctx, struct fed_table *table);
+int table_each(struct fed_db *fdb, table_each_fn *fn, void *ctx,
+               struct fed_err *err);
 
 /* Copy a relation; on error *to is empty. */
 int relation_copy(struct fed_relation *to, const struct fed_relation *from,

@@ -27,51 +27,54 @@
  * superset, L local. The first row that fits decides; a kind of column
  * without a row is local throughout.
  */
-/* clang-format off: a table is read by its columns */
+/* A table is read by its columns:
+ *                                             =  IS NULL
+ *                                             |<>| IS NOT NULL
+ *                                             || < <= > >= LIKE GLOB */
+/* clang-format off */
 static const struct {
   const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
   const char fit[TERM_OPS + 1];
 } term_table[] = {
-  /*                                         =  IS NULL
-  *                                         |<>| IS NOT NULL
-  *                                         || < <= > >= LIKE GLOB */
-  {PG,     CLASS(INT),                   CMP_ANY,                 "EEEEEEEELL"},
-  {PG,     CLASS(BOOL),                  CMP_ANY,                 "EELLLLEELL"},
- /* NaN is NULL here, but there it equals itself and is above all. */
-  {PG,     FLOATS | DECIMALS,            CMP_ANY,                 "ESEESSLSLL"},
- /* More digits than a double: see rhs_decimal(). */
-  {PG,     CLASS(DECIMAL),               CMP_ANY,                 "SSSSSSEELL"},
-  {PG,     CLASS(TEXT),                  CMP(BYTES),              "EEEEEEEESL"},
-  {PG,     CLASS(TEXT),                  CMP(EQUAL),              "EELLLLEESL"},
-  {PG,     CLASS(TEXT),                  CMP_ANY,                 "SLLLLLEESL"},
- /* bpchar ignores trailing blanks on both sides. */
-  {PG,     CLASS(CHAR),                  CMP_ANY,                 "SLLLLLEELL"},
-  {PG,     CLASS(BLOB),                  CMP_ANY,                 "EEEEEEEELL"},
-  {PG,     CLASS(TIME) | CLASS(UUID),    CMP_ANY,                 "EEEEEEEELL"},
- /* Years before 1 and after 9999 print out of order: see deparse.c. */
-  {PG,     DATES,                        CMP_ANY,                 "EESSSSEELL"},
-  {PG,     CLASS(OTHER),                 CMP_ANY,                 "LLLLLLEELL"},
+  {PG, CLASS(INT),                  CMP_ANY,    "EEEEEEEELL"},
+  {PG, CLASS(BOOL),                 CMP_ANY,    "EELLLLEELL"},
+  /* NaN is NULL here, but there it equals itself and is above all. */
+  {PG, FLOATS | DECIMALS,           CMP_ANY,    "ESEESSLSLL"},
+  /* More digits than a double: see rhs_decimal(). */
+  {PG, CLASS(DECIMAL),              CMP_ANY,    "SSSSSSEELL"},
+  {PG, CLASS(TEXT),                 CMP(BYTES), "EEEEEEEESL"},
+  {PG, CLASS(TEXT),                 CMP(EQUAL), "EELLLLEESL"},
+  {PG, CLASS(TEXT),                 CMP_ANY,    "SLLLLLEESL"},
+  /* bpchar ignores trailing blanks on both sides. */
+  {PG, CLASS(CHAR),                 CMP_ANY,    "SLLLLLEELL"},
+  {PG, CLASS(BLOB),                 CMP_ANY,    "EEEEEEEELL"},
+  {PG, CLASS(TIME) | CLASS(UUID),   CMP_ANY,    "EEEEEEEELL"},
+  /* Years before 1 and after 9999 print out of order: see deparse.c. */
+  {PG, DATES,                       CMP_ANY,    "EESSSSEELL"},
+  {PG, CLASS(OTHER),                CMP_ANY,    "LLLLLLEELL"},
 
-  {MYSQL,  CLASS(INT) | CLASS(UINT),     CMP_ANY,                 "EEEEEEEELL"},
-  {MYSQL,  CLASS(REAL) | DECIMALS,       CMP_ANY,                 "EEEEEEEELL"},
-  {MYSQL,  CLASS(DECIMAL),               CMP_ANY,                 "SSSSSSEELL"},
-  {MYSQL,  CLASS(BLOB),                  CMP_ANY,                 "EEEEEEEELL"},
- /* Collations fold case or accents and ignore trailing blanks. */
-  {MYSQL,  TEXTS,                        CMP(CI),                 "SLLLLLEESL"},
-  {MYSQL,  TEXTS,                        CMP_ANY,                 "SLLLLLEELL"},
- /* IS NULL also finds '0000-00-00' in a column that is NOT NULL. */
-  {MYSQL,  DATES,                        CMP_ANY,                 "EEEEEESELL"},
- /* '-01:00:00' and '100:00:00' are out of order as text. */
-  {MYSQL,  CLASS(TIME),                  CMP_ANY,                 "EELLLLEELL"},
-  {MYSQL,  CLASS(FLOAT4) | CLASS(OTHER), CMP_ANY,                 "LLLLLLEELL"},
+  {MYSQL, CLASS(INT) | CLASS(UINT), CMP_ANY,    "EEEEEEEELL"},
+  {MYSQL, CLASS(REAL) | DECIMALS,   CMP_ANY,    "EEEEEEEELL"},
+  {MYSQL, CLASS(DECIMAL),           CMP_ANY,    "SSSSSSEELL"},
+  {MYSQL, CLASS(BLOB),              CMP_ANY,    "EEEEEEEELL"},
+  /* Collations fold case or accents and ignore trailing blanks. */
+  {MYSQL, TEXTS,                    CMP(CI),    "SLLLLLEESL"},
+  {MYSQL, TEXTS,                    CMP_ANY,    "SLLLLLEELL"},
+  /* IS NULL also finds '0000-00-00' in a column that is NOT NULL. */
+  {MYSQL, DATES,                    CMP_ANY,    "EEEEEESELL"},
+  /* '-01:00:00' and '100:00:00' are out of order as text. */
+  {MYSQL, CLASS(TIME),              CMP_ANY,    "EELLLLEELL"},
+  {MYSQL, CLASS(FLOAT4),            CMP_ANY,    "LLLLLLEELL"},
+  {MYSQL, CLASS(OTHER),             CMP_ANY,    "LLLLLLEELL"},
 
-  {SQLITE, CLASS(INT),                   CMP_ANY,                 "EEEEEEEELL"},
- /* LOOSE: a collation unknown here, and compared as BINARY there. */
-  {SQLITE, CLASS(ANY),                   CMP(BYTES) | CMP(LOOSE), "EESSEEEESS"},
- /* A file in UTF-16: its bytes are not ours. */
-  {SQLITE, CLASS(ANY),                   CMP_ANY,                 "LLLLLLEELL"},
+  {SQLITE, CLASS(INT),              CMP_ANY,    "EEEEEEEELL"},
+  {SQLITE, CLASS(ANY),              CMP(BYTES), "EESSEEEESS"},
+  /* A collation unknown here: compared as BINARY there. */
+  {SQLITE, CLASS(ANY),              CMP(LOOSE), "EESSEEEESS"},
+  /* A file in UTF-16: its bytes are not ours. */
+  {SQLITE, CLASS(ANY),              CMP_ANY,    "LLLLLLEELL"},
 };
 
 /* Columns by which the server sorts as SQLite would. */
@@ -80,11 +83,13 @@ static const struct {
   unsigned classes;
   unsigned compare;
 } term_sort_table[] = {
-  {PG,     CLASS(INT) | CLASS(BOOL) | CLASS(UUID) | CLASS(BLOB), CMP_ANY                },
-  {PG,     CLASS(TEXT),                                          CMP(BYTES)             },
-  {MYSQL,  CLASS(INT) | FLOATS | DECIMALS | DATES,               CMP_ANY                },
-  {SQLITE, CLASS(INT),                                           CMP_ANY                },
-  {SQLITE, CLASS(ANY),                                           CMP(BYTES) | CMP(LOOSE)},
+  {PG, CLASS(INT) | CLASS(BOOL),           CMP_ANY},
+  {PG, CLASS(UUID) | CLASS(BLOB),          CMP_ANY},
+  {PG, CLASS(TEXT),                        CMP(BYTES)},
+  {MYSQL, CLASS(INT) | DATES,              CMP_ANY},
+  {MYSQL, FLOATS | DECIMALS,               CMP_ANY},
+  {SQLITE, CLASS(INT),                     CMP_ANY},
+  {SQLITE, CLASS(ANY),                     CMP(BYTES) | CMP(LOOSE)},
 };
 /* clang-format on */
 

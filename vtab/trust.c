@@ -110,6 +110,7 @@ static bool trust_configured(struct fed_table *table)
 
 int trust_check(struct fed_table *table, struct fed_err *err)
 {
+  char quoted[256];
   struct fed_str key;
   bool has_file;
   int rc;
@@ -130,10 +131,11 @@ int trust_check(struct fed_table *table, struct fed_err *err)
   }
   table->trusted = table->trusted || trust_configured(table);
   if (table->trusted) return SQLITE_OK;
+  sqlite3_snprintf(sizeof quoted, quoted, "%q", table->schema);
   return fed_err_set(err, SQLITE_AUTH,
                      "table '%s' names server '%s', but this file is not "
                      "trusted: SELECT fed_trust('%s')",
-                     table->name, table->server, table->schema);
+                     table->name, table->server, quoted);
 }
 
 int fed_trust(struct fed_db *fdb, const char *schema, struct fed_err *err)
