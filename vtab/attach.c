@@ -34,6 +34,7 @@ struct attachment {
   char *schema; /* of SQLite; "temp" for as=temp */
   char *driver;
   bool temp;
+  bool doomed; /* half made, and could not be undone yet */
   struct attach_options options;
   struct fed_catalog cat;
   char **name; /* of each relation's table; NULL: it has none */
@@ -94,30 +95,6 @@ const struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
       }
   }
   return NULL;
-}
-
-/* Forget attachments that a plain DETACH took away. */
-static void attach_prune(struct fed_db *fdb)
-{
-  FED_LIST_EACH_SAFE(node, after, &fdb->attached)
-  {
-    struct attachment *a = FED_CONTAINER(node, struct attachment, link);
-
-    if (!attach_stands(fdb, a)) attach_free(a);
-  }
-}
-
-/*
- * ROLLBACK would undo the tables but not the attachment, nor bring back what
- * a refresh replaced.
- */
-static int attach_check_idle(struct fed_db *fdb, const char *what,
-                             struct fed_err *err)
-{
-  attach_prune(fdb);
-  if (sqlite3_get_autocommit(fdb->db)) return SQLITE_OK;
-  return fed_err_set(err, SQLITE_ERROR, "%s inside a transaction is refused",
-                     what);
 }
 
 /* ---- names ------------------------------------------------------------- */
@@ -231,6 +208,48 @@ static int attach_drop_tables(struct fed_db *fdb, struct attachment *a,
   return rc;
 }
 
+/*
+ * Undo what was made so far; the first error stands. Out of memory SQLite
+ * runs nothing more until the statement that called us has ended: then it is
+ * left to the next call.
+ */
+static void attach_undo(struct fed_db *fdb, struct attachment *a)
+{
+  struct fed_err ignored = FED_ERR_INIT;
+  int rc = a->temp ? attach_drop_tables(fdb, a, &ignored)
+                   : db_exec(fdb, &ignored, "DETACH \"%w\"", a->schema);
+
+  a->doomed = rc != SQLITE_OK && (a->temp || attach_stands(fdb, a));
+  if (!a->doomed) attach_free(a);
+}
+
+/* Forget attachments that a plain DETACH took away. */
+static void attach_prune(struct fed_db *fdb)
+{
+  FED_LIST_EACH_SAFE(node, after, &fdb->attached)
+  {
+    struct attachment *a = FED_CONTAINER(node, struct attachment, link);
+
+    if (a->doomed)
+      attach_undo(fdb, a);
+    else if (!attach_stands(fdb, a))
+      attach_free(a);
+  }
+}
+
+/*
+ * ROLLBACK would undo the tables but not the attachment, nor bring back what
+ * a refresh replaced.
+ */
+static int attach_check_idle(struct fed_db *fdb, const char *what,
+                             struct fed_err *err)
+{
+  attach_prune(fdb);
+  if (sqlite3_get_autocommit(fdb->db)) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_ERROR, "%s inside a transaction is refused",
+                     what);
+}
+
 /* ---- fed_attach -------------------------------------------------------- */
 
 static int attach_catalog(struct fed_db *fdb, struct attachment *a,
@@ -294,17 +313,6 @@ static int attach_database(struct fed_db *fdb, struct attachment *a,
   return rc;
 }
 
-/* Undo what was made so far; the first error stands. */
-static void attach_undo(struct fed_db *fdb, struct attachment *a)
-{
-  struct fed_err ignored = FED_ERR_INIT;
-
-  if (a->temp)
-    attach_drop_tables(fdb, a, &ignored);
-  else
-    db_exec(fdb, &ignored, "DETACH \"%w\"", a->schema);
-}
-
 /* Nothing matched: say why rather than attach an empty database. */
 static int attach_check_any(const struct attachment *a, struct fed_err *err)
 {
@@ -338,7 +346,6 @@ int fed_attach(struct fed_db *fdb, const char *server,
   rc = attach_create_tables(fdb, a, ntable, err);
   if (rc == SQLITE_OK) return SQLITE_OK;
   attach_undo(fdb, a);
-  attach_free(a);
   return rc;
 }
 

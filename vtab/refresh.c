@@ -23,10 +23,32 @@ static struct fed_table *table_find(struct fed_db *fdb, const char *schema,
     struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
 
     if (sqlite3_stricmp(table->name, name) == 0 &&
-        (!schema || sqlite3_stricmp(table->schema, schema) == 0))
+        sqlite3_stricmp(table->schema, schema) == 0)
       return table;
   }
   return NULL;
+}
+
+/* An unqualified name, in the order in which SQLite looks for it. */
+static struct fed_table *table_search(struct fed_db *fdb, const char *name)
+{
+  sqlite3_stmt *stmt = NULL;
+  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_table *table = NULL;
+  int rc = db_prepare(fdb, &stmt, &ignored,
+                      "SELECT name FROM pragma_database_list"
+                      " ORDER BY name <> 'temp', seq");
+
+  while (rc == SQLITE_OK && !table && sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *schema = (const char *)sqlite3_column_text(stmt, 0);
+    struct fed_err missing = FED_ERR_INIT;
+
+    if (!schema) continue;
+    table_touch(fdb, schema, name, &missing);
+    table = table_find(fdb, schema, name);
+  }
+  sqlite3_finalize(stmt);
+  return table;
 }
 
 int table_lookup(struct fed_db *fdb, const char *name, struct fed_table **out,
@@ -37,10 +59,12 @@ int table_lookup(struct fed_db *fdb, const char *name, struct fed_table **out,
   struct fed_err ignored = FED_ERR_INIT;
 
   if (dot && !schema) return fed_err_nomem(err);
-  /* An unqualified name is looked up as SQLite does: it knows the order. */
-  table_touch(fdb, schema, dot ? dot + 1 : name, &ignored);
-  *out = table_find(fdb, schema, dot ? dot + 1 : name);
-  if (!*out) *out = table_find(fdb, NULL, name); /* a name with a dot */
+  *out = NULL;
+  if (schema) {
+    table_touch(fdb, schema, dot + 1, &ignored);
+    *out = table_find(fdb, schema, dot + 1);
+  }
+  if (!*out) *out = table_search(fdb, name); /* a name may hold a dot */
   fed_free(schema);
   if (*out) return SQLITE_OK;
   return fed_err_set(err, SQLITE_ERROR,

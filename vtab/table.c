@@ -330,16 +330,24 @@ static int table_declare(struct fed_table *table, struct fed_err *err)
   return rc;
 }
 
-static int table_finish(struct fed_table *table, int rc, struct fed_err *err,
-                        sqlite3_vtab **out, char **message)
+/*
+ * Told of SQLITE_NOMEM, SQLite runs nothing more until the outer statement
+ * ends; fed_attach needs it to undo what was made.
+ */
+static int table_finish(struct fed_db *fdb, struct fed_table *table, int rc,
+                        struct fed_err *err, sqlite3_vtab **out, char **message)
 {
+  bool attaching = fdb->creating != NULL;
+
   if (rc == SQLITE_OK) {
     fed_list_push_back(&table->fdb->tables, &table->link);
     *out = &table->base;
     return SQLITE_OK;
   }
   table_free(table);
-  if (rc != SQLITE_NOMEM) *message = sqlite3_mprintf("%s", err->msg);
+  if (rc != SQLITE_NOMEM || attaching)
+    *message = sqlite3_mprintf("%s", err->msg);
+  if (rc == SQLITE_NOMEM) return attaching ? SQLITE_ERROR : rc;
   return err->rc == SQLITE_OK ? rc : fed_err_code(err);
 }
 
@@ -368,7 +376,7 @@ static int table_create(sqlite3 *db, void *aux, int argc,
   (void)db;
   if (rc == SQLITE_OK)
     rc = table_parse_options(argc - 5, argv + 5, &options, &err);
-  if (rc != SQLITE_OK) return table_finish(table, rc, &err, out, message);
+  if (rc != SQLITE_OK) return table_finish(aux, table, rc, &err, out, message);
   rel =
     attach_find(table->fdb, table->server, table->schema, table->name, &driver);
   if (rel && rel == table->fdb->creating) {
@@ -381,7 +389,7 @@ static int table_create(sqlite3 *db, void *aux, int argc,
   }
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
   if (rc == SQLITE_OK) rc = trust_created(table, &err);
-  return table_finish(table, rc, &err, out, message);
+  return table_finish(aux, table, rc, &err, out, message);
 }
 
 /*
@@ -426,13 +434,13 @@ static int table_connect(sqlite3 *db, void *aux, int argc,
   int rc = table_new(aux, argc, argv, &table, &err);
 
   (void)db;
-  if (rc != SQLITE_OK) return table_finish(table, rc, &err, out, message);
+  if (rc != SQLITE_OK) return table_finish(aux, table, rc, &err, out, message);
   rel =
     attach_find(table->fdb, table->server, table->schema, table->name, &driver);
   rc = rel ? table_adopt(table, rel, driver, &err) : shadow_read(table, &err);
   if (rc == SQLITE_OK) rc = table_check_shadow(table, argv[4], &err);
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
-  return table_finish(table, rc, &err, out, message);
+  return table_finish(aux, table, rc, &err, out, message);
 }
 
 static int table_disconnect(sqlite3_vtab *vtab)
