@@ -375,21 +375,33 @@ static void t_locked(const struct side *side)
   sqlite3_close(db);
 }
 
+static const char lite_sleep[] =
+  "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c)"
+  " SELECT max(i) AS s FROM c";
+static const char lite_rows[] =
+  "WITH RECURSIVE c(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM c)"
+  " SELECT s FROM c";
+static const char pg_sleep[] = "SELECT length(pg_sleep(600)::text) AS s";
+static const char pg_rows[] =
+  "SELECT a.s FROM generate_series(1, 100000) AS a(s),"
+  " generate_series(1, 100000) AS b(s)";
+static const char pg_still[] =
+  "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' AND"
+  " pid <> pg_backend_pid() AND query LIKE '%pg_sleep(600)%'";
+static const char my_sleep[] = "SELECT sleep(600) AS s";
+static const char my_rows[] =
+  "WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d"
+  " WHERE i < 1000) SELECT a.i + 1000 * b.i AS s FROM d a, d b, d c";
+static const char my_still[] =
+  "SELECT count(*) AS n FROM information_schema.processlist"
+  " WHERE id <> connection_id() AND info LIKE '%sleep(600)%'";
+
 int main(void)
 {
   const struct side sides[] = {
-    {"sqlite", "sqlite:interrupt.db",
-     "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) "
-     "SELECT max(i) AS s FROM c",                                                       "WITH RECURSIVE c(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM c) "
-     "SELECT s FROM c",                 NULL                                                           },
-    {"pg",     getenv("FED_TEST_PG_URL"),    "SELECT length(pg_sleep(600)::text) AS s",
-     "SELECT a.s FROM generate_series(1, 100000) AS a(s),"
-     " generate_series(1, 100000) AS b(s)",                              "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' AND"
-     " pid <> pg_backend_pid() AND query LIKE '%pg_sleep(600)%'"                             },
-    {"mysql",  getenv("FED_TEST_MYSQL_URL"), "SELECT sleep(600) AS s",
-     "WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d"
-     " WHERE i < 1000) SELECT a.i + 1000 * b.i AS s FROM d a, d b, d c", "SELECT count(*) AS n FROM information_schema.processlist"
-     " WHERE id <> connection_id() AND info LIKE '%sleep(600)%'"},
+    {"sqlite", "sqlite:interrupt.db",        lite_sleep, lite_rows, NULL    },
+    {"pg",     getenv("FED_TEST_PG_URL"),    pg_sleep,   pg_rows,   pg_still},
+    {"mysql",  getenv("FED_TEST_MYSQL_URL"), my_sleep,   my_rows,   my_still},
   };
   sqlite3 *file = NULL;
 
