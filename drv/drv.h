@@ -359,6 +359,7 @@ void fed_stmts_clear(struct fed_conn *conn);
 /* What trace.c tells of one execution, when it ends. Borrowed. */
 struct fed_trace {
   const char *sql;
+  bool user;         /* a text of the user's, that may hold values: fed_exec */
   int64_t start_us;  /* fed_clock_us() at execute */
   int64_t first_us;  /* until the first row or the end, in microseconds */
   int64_t total_us;  /* until reset */

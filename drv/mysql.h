@@ -56,6 +56,7 @@ struct fed_mysql {
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
   bool mariadb;
+  bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */
 };
 

@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -156,6 +158,8 @@ static void my_tune_socket(int fd)
   socklen_t size = sizeof addr;
   int on = 1, idle = 10, interval = 5, count = 4, dead = MY_DEAD_PEER;
 
+  /* A session is not for the programs that the host starts. */
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
   if (getsockname(fd, (struct sockaddr *)&addr, &size) != 0) return;
   if (addr.ss_family != AF_INET && addr.ss_family != AF_INET6) return;
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -163,6 +167,24 @@ static void my_tune_socket(int fd)
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead, sizeof dead);
+}
+
+/* The library's own start ignores SIGPIPE for the whole process; whether that
+ * is done is for the host to say. */
+static void my_start_library(void)
+{
+  struct sigaction host;
+
+  sigaction(SIGPIPE, NULL, &host);
+  mysql_library_init(0, NULL, NULL);
+  sigaction(SIGPIPE, &host, NULL);
+}
+
+static void my_library(void)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+  pthread_once(&once, my_start_library);
 }
 
 /* What the user asked for, against what the library made of it and of the
@@ -208,6 +230,8 @@ int fed_mysql_connect(struct fed_mysql *c, const struct fed_dsn *dsn,
   struct fed_wait within = *wait;
   int rc;
 
+  my_library();
+  c->tls = !my_is_local(dsn); /* until it is known */
   c->mysql = mysql_init(NULL);
   if (!c->mysql) return fed_err_nomem(err);
   rc = my_options(c->mysql, dsn, err);
@@ -225,6 +249,7 @@ int fed_mysql_connect(struct fed_mysql *c, const struct fed_dsn *dsn,
                           my_socket_path(dsn), &within, err);
   if (rc == SQLITE_OK) {
     my_tune_socket(fed_mysql_lib_socket(c->mysql));
+    c->tls = mysql_get_ssl_cipher(c->mysql) != NULL;
     rc = my_check_outcome(c->mysql, dsn, err);
   }
   return rc;

@@ -17,6 +17,10 @@
  */
 #include "drv/mysql.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -63,6 +67,43 @@ static int my_result(struct my_waiter *w, bool failed, MYSQL_STMT *stmt)
     return failed ? fed_mysql_fail(w->c, stmt, w->err) : SQLITE_OK;
   if (failed) fed_mysql_fail(w->c, stmt, &late); /* for conn->broken */
   return w->rc;
+}
+
+/*
+ * TLS libraries write with write(), and a peer that has gone then means
+ * SIGPIPE, the end of a host that does not expect it. It is held back for the
+ * time of the call, and one that came is taken away (as libpq does). Plain
+ * sockets are written with MSG_NOSIGNAL and pay nothing.
+ */
+struct my_pipe {
+  bool held, pending;
+  sigset_t before;
+};
+
+static struct my_pipe my_pipe_hold(const struct fed_mysql *c)
+{
+  struct my_pipe pipe = {.held = c->tls};
+  sigset_t sigpipe, pending;
+
+  if (!pipe.held) return pipe;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  sigpending(&pending);
+  pipe.pending = sigismember(&pending, SIGPIPE) == 1;
+  pipe.held = pthread_sigmask(SIG_BLOCK, &sigpipe, &pipe.before) == 0;
+  return pipe;
+}
+
+static void my_pipe_free(const struct my_pipe *pipe)
+{
+  const struct timespec now = {0};
+  sigset_t sigpipe;
+
+  if (!pipe->held) return;
+  sigemptyset(&sigpipe);
+  sigaddset(&sigpipe, SIGPIPE);
+  if (!pipe->pending) sigtimedwait(&sigpipe, NULL, &now);
+  pthread_sigmask(SIG_SETMASK, &pipe->before, NULL);
 }
 
 #if FED_MYSQL_ASYNC
@@ -117,16 +158,20 @@ static int my_sleep(struct my_waiter *w, int asked)
  * without the place for the result. */
 #  define MY_RUN(w, name, ret, self, start, call)                              \
     do {                                                                       \
+      struct my_pipe pipe_ = my_pipe_hold((w)->c);                             \
       int asked_ = name##_start start;                                         \
       while (asked_)                                                           \
         asked_ = name##_cont(ret, self, my_sleep(w, asked_));                  \
+      my_pipe_free(&pipe_);                                                    \
     } while (0)
 
 #else
 
 #  define MY_RUN(w, name, ret, self, start, call)                              \
     do {                                                                       \
+      struct my_pipe pipe_ = my_pipe_hold((w)->c);                             \
       *(ret) = name call;                                                      \
+      my_pipe_free(&pipe_);                                                    \
     } while (0)
 
 #endif

@@ -17,6 +17,7 @@ struct trace_stmt {
   struct fed_stmt base; /* first */
   struct fed_stmt *inner;
   char *sql;
+  bool user; /* prepared without classes: for fed_exec */
   bool running;
   struct fed_trace trace;
   char error[160];
@@ -76,11 +77,13 @@ static int trace_cancel(struct fed_conn *conn, struct fed_err *err)
 }
 
 /* Tell of a call that begins and ends here: exec, catalog, describe. */
-static int trace_call(struct trace_conn *t, const char *sql, int64_t start,
-                      int64_t rows, int rc, const struct fed_err *err)
+static int trace_tell(struct trace_conn *t, const char *sql, bool user,
+                      int64_t start, int64_t rows, int rc,
+                      const struct fed_err *err)
 {
   int64_t took = fed_clock_us() - start;
   struct fed_trace trace = {.sql = sql,
+                            .user = user,
                             .start_us = start,
                             .first_us = took,
                             .total_us = took,
@@ -89,6 +92,12 @@ static int trace_call(struct trace_conn *t, const char *sql, int64_t start,
 
   t->fn(t->ctx, &trace);
   return trace_after(t, rc);
+}
+
+static int trace_call(struct trace_conn *t, const char *sql, int64_t start,
+                      int64_t rows, int rc, const struct fed_err *err)
+{
+  return trace_tell(t, sql, false, start, rows, rc, err);
 }
 
 static int trace_exec(struct fed_conn *conn, const char *sql,
@@ -141,10 +150,11 @@ static int trace_prepare(struct fed_conn *conn, const char *sql,
     return fed_err_nomem(err);
   }
   stmt->base.conn = conn;
+  stmt->user = want == NULL;
   rc =
     t->inner->drv->prepare(t->inner, sql, want, nwant, &stmt->inner, wait, err);
   if (rc != SQLITE_OK) {
-    trace_call(t, sql, start, 0, rc, err);
+    trace_tell(t, sql, want == NULL, start, 0, rc, err);
     fed_free(stmt->sql);
     fed_free(stmt);
     return rc;
@@ -176,6 +186,7 @@ static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
   stmt->error[0] = 0;
   stmt->running = true;
   stmt->trace.sql = stmt->sql;
+  stmt->trace.user = stmt->user;
   stmt->trace.start_us = fed_clock_us();
   stmt->trace.first_us = -1;
   return trace_show(stmt, fed_stmt_execute(stmt->inner, args, n, wait, err),

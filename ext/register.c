@@ -32,6 +32,7 @@ static void register_call(sqlite3_context *ctx, int argc, sqlite3_value **argv)
   struct fed_err err = FED_ERR_INIT;
 
   if (register_is_direct(sqlite3_context_db_handle(ctx), function->name)) {
+    fed_db_settle(binding->fdb);
     function->call(ctx, argc, argv);
     return;
   }

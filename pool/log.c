@@ -42,24 +42,73 @@ static void log_copy(char *to, size_t size, const char *from)
   to[n] = 0;
 }
 
-/*
- * The text of fed_exec is the user's, and `ALTER USER u PASSWORD '...'` has a
- * secret in it: where a quote follows such a word, the text ends there.
+/* The end of a dollar quote that begins at `p`, or NULL: $$..$$, $tag$..$tag$.
  */
-static void log_copy_sql(char *to, size_t size, const char *sql)
+static const char *log_dollar_end(const char *p)
 {
-  static const char *const words[] = {"password", "identified", "secret"};
-  const char *end = NULL;
+  size_t n = strcspn(p + 1, "$ \t\r\n'\"") + 1;
+  const char *end;
 
-  for (size_t i = 0; i < FED_LEN(words); i++) {
-    const char *at = strcasestr(sql, words[i]);
+  if (p[n] != '$') return NULL;
+  for (end = p + n + 1; (end = strchr(end, '$')) != NULL; end++)
+    if (strncmp(end, p, n + 1) == 0) return end + n + 1;
+  return p + strlen(p);
+}
 
-    if (at && strpbrk(at, "'$") && (!end || at < end))
-      end = at + strlen(words[i]);
+/* The end of what is quoted from `p` on; doubled quotes and backslashes may
+ * stand inside. */
+static const char *log_quote_end(const char *p)
+{
+  char quote = *p++;
+
+  for (; *p; p++) {
+    if (*p == '\\' && p[1])
+      p++;
+    else if (*p == quote && p[1] == quote)
+      p++;
+    else if (*p == quote)
+      return p + 1;
   }
-  log_copy(to, size, sql);
-  if (end && (size_t)(end - sql) + sizeof " ..." < size)
-    memcpy(to + (end - sql), " ...", sizeof " ...");
+  return p;
+}
+
+/*
+ * The statement without the insides of its literals: `ALTER USER u PASSWORD
+ * '...'`. Our own texts have placeholders; what stands in the user's may be a
+ * secret. "names" are kept in our own, and in MySQL the user's may be text.
+ */
+static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
+{
+  char *at = to, *limit = to + size - sizeof "'...'";
+
+  while (*sql && at < limit) {
+    const char *end = NULL;
+    char quote = *sql;
+
+    if (quote == '\'' || (user && quote == '"'))
+      end = log_quote_end(sql);
+    else if (user && quote == '$')
+      end = log_dollar_end(sql);
+    *at++ = *sql++;
+    if (!end) continue;
+    memcpy(at, "...", 3);
+    at[3] = quote;
+    at += 4;
+    sql = end;
+  }
+  while (*sql && at > to && (at[-1] & 0xC0) == 0x80)
+    at--; /* cut before a character, not inside one */
+  if (*sql && at > to && (at[-1] & 0x80)) at--;
+  *at = 0;
+}
+
+/* A server's error may quote the statement: of the user's only its number. */
+static void log_copy_error(char *to, size_t size, const char *error, bool user)
+{
+  const char *number = user && error ? strrchr(error, '(') : NULL;
+
+  to[0] = 0;
+  if (error) log_copy(to, size, !user ? error : number ? number : "failed");
 }
 
 /* Unix seconds of a moment given on the monotonic clock. */
@@ -85,8 +134,10 @@ void fed_log_add(const char *server, const struct fed_trace *trace)
   row->first_ms = (double)trace->first_us / 1e3;
   row->total_ms = (double)trace->total_us / 1e3;
   log_copy(row->server, sizeof row->server, server);
-  log_copy_sql(row->sql, sizeof row->sql, trace->sql ? trace->sql : "");
-  log_copy(row->error, sizeof row->error, trace->error ? trace->error : "");
+  row->sql[0] = 0;
+  if (trace->sql)
+    log_copy_sql(row->sql, sizeof row->sql, trace->sql, trace->user);
+  log_copy_error(row->error, sizeof row->error, trace->error, trace->user);
   fed_log_unlock();
 }
 

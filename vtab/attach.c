@@ -38,6 +38,7 @@ struct attachment {
   struct attach_options options;
   struct fed_catalog cat;
   char **name; /* of each relation's table; NULL: it has none */
+  bool *made;  /* and whether we made it: only those may be dropped */
 };
 
 /* ---- life -------------------------------------------------------------- */
@@ -47,7 +48,9 @@ static void attach_names_free(struct attachment *a)
   for (int i = 0; a->name && i < a->cat.nrel; i++)
     fed_free(a->name[i]);
   fed_free(a->name);
+  fed_free(a->made);
   a->name = NULL;
+  a->made = NULL;
 }
 
 static void attach_free(struct attachment *a)
@@ -138,7 +141,8 @@ static int attach_name_tables(struct fed_db *fdb, struct attachment *a,
                               struct fed_err *err)
 {
   a->name = fed_calloc((size_t)a->cat.nrel, sizeof *a->name);
-  if (!a->name) return fed_err_nomem(err);
+  a->made = fed_calloc((size_t)a->cat.nrel, sizeof *a->made);
+  if (!a->name || !a->made) return fed_err_nomem(err);
   for (int i = 0; i < a->cat.nrel; i++) {
     const struct fed_relation *rel = &a->cat.rel[i];
     struct fed_str name;
@@ -166,11 +170,14 @@ static int attach_create_table(struct fed_db *fdb, struct attachment *a, int i,
   int rc;
 
   fdb->creating = rel;
+  fdb->creating_driver = a->driver;
   rc = db_exec(fdb, err,
                "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING fed(\"%w\","
                " \"%w\".\"%w\")",
                a->schema, a->name[i], a->server, rel->schema, rel->name);
   fdb->creating = NULL;
+  fdb->creating_driver = NULL;
+  a->made[i] = rc == SQLITE_OK;
   if (rc != SQLITE_OK)
     fed_err_prefix(err, "cannot attach table '%s.%s': ", rel->schema,
                    rel->name);
@@ -180,6 +187,7 @@ static int attach_create_table(struct fed_db *fdb, struct attachment *a, int i,
 static int attach_drop_table(struct fed_db *fdb, struct attachment *a, int i,
                              struct fed_err *err)
 {
+  if (!a->made[i]) return SQLITE_OK;
   return db_exec(fdb, err, "DROP TABLE IF EXISTS \"%w\".\"%w\"", a->schema,
                  a->name[i]);
 }
@@ -428,10 +436,14 @@ static void attach_swap(struct attachment *a, struct attachment *fresh)
   struct fed_catalog cat = a->cat;
   char **name = a->name;
 
+  bool *made = a->made;
+
   a->cat = fresh->cat;
   a->name = fresh->name;
+  a->made = fresh->made;
   fresh->cat = cat;
   fresh->name = name;
+  fresh->made = made;
 }
 
 /* Drop what changed or is gone, make what changed or is new. */
@@ -452,9 +464,9 @@ static int attach_refresh(struct fed_db *fdb, struct attachment *a, int *ntable,
   }
   if (rc == SQLITE_OK) attach_swap(a, &fresh);
   for (int i = 0; i < a->cat.nrel && rc == SQLITE_OK; i++) {
-    if (!a->name[i] ||
-        (attach_has_same(&fresh, a, i) && attach_exists(fdb, a, i)))
-      continue;
+    if (!a->name[i]) continue;
+    a->made[i] = attach_has_same(&fresh, a, i) && attach_exists(fdb, a, i);
+    if (a->made[i]) continue;
     rc = attach_create_table(fdb, a, i, err);
     *ntable += attach_has_same(&fresh, a, i) ||
                !attach_name_taken(&fresh, fresh.cat.nrel, a->name[i]);

@@ -90,27 +90,55 @@ static int table_describe_again(struct fed_table *table,
   return rc;
 }
 
-/* All or nothing: the table must not be gone if it cannot be made again. */
-static int table_recreate(struct fed_table *table, struct fed_err *err)
+/* DROP and CREATE with nothing between them that waits. */
+static int table_replace(struct fed_db *fdb, const char *drop,
+                         const char *create, struct fed_err *err)
 {
-  struct fed_db *fdb = table->fdb;
   struct fed_err ignored = FED_ERR_INIT;
+  int rc = db_exec(fdb, err, "SAVEPOINT dbfed_refresh");
+  int released;
+
+  if (rc != SQLITE_OK) return rc;
+  rc = db_exec(fdb, err, "%s", drop);
+  if (rc == SQLITE_OK) rc = db_exec(fdb, err, "%s", create);
+  if (rc != SQLITE_OK) db_exec(fdb, &ignored, "ROLLBACK TO dbfed_refresh");
+  released =
+    db_exec(fdb, rc == SQLITE_OK ? err : &ignored, "RELEASE dbfed_refresh");
+  /* An interrupt stops the clean-up as well: see fed_db_settle(). */
+  fdb->unfinished = !sqlite3_get_autocommit(fdb->db);
+  return rc == SQLITE_OK ? released : rc;
+}
+
+void fed_db_settle(struct fed_db *fdb)
+{
+  struct fed_err ignored = FED_ERR_INIT;
+
+  if (!fdb->unfinished) return;
+  if (!sqlite3_get_autocommit(fdb->db)) db_exec(fdb, &ignored, "ROLLBACK");
+  fdb->unfinished = !sqlite3_get_autocommit(fdb->db);
+}
+
+/* All or nothing: the table must not be gone if it cannot be made again. */
+static int table_recreate(struct fed_table *table,
+                          const struct fed_relation *now, struct fed_err *err)
+{
+  struct fed_db *fdb = table->fdb; /* the table is gone after DROP */
+  char *driver = fed_strdup(table->driver);
   char *create =
     sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING %s(%s)",
                     table->schema, table->name, table->module, table->args);
   char *drop =
     sqlite3_mprintf("DROP TABLE \"%w\".\"%w\"", table->schema, table->name);
-  int rc = create && drop ? SQLITE_OK : fed_err_nomem(err);
+  int rc = create && drop && driver ? SQLITE_OK : fed_err_nomem(err);
 
-  if (rc == SQLITE_OK) rc = db_exec(fdb, err, "SAVEPOINT dbfed_refresh");
-  if (rc == SQLITE_OK) {
-    rc = db_exec(fdb, err, "%s", drop);
-    if (rc == SQLITE_OK) rc = db_exec(fdb, err, "%s", create);
-    if (rc != SQLITE_OK) db_exec(fdb, &ignored, "ROLLBACK TO dbfed_refresh");
-    db_exec(fdb, rc == SQLITE_OK ? err : &ignored, "RELEASE dbfed_refresh");
-  }
+  fdb->creating = now;
+  fdb->creating_driver = driver;
+  if (rc == SQLITE_OK) rc = table_replace(fdb, drop, create, err);
+  fdb->creating = NULL;
+  fdb->creating_driver = NULL;
   sqlite3_free(create);
   sqlite3_free(drop);
+  fed_free(driver);
   return rc;
 }
 
@@ -121,7 +149,7 @@ int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err)
 
   if (rc == SQLITE_OK) {
     *nchanged = !relation_equal(&now, &table->rel);
-    if (*nchanged) rc = table_recreate(table, err);
+    if (*nchanged) rc = table_recreate(table, &now, err);
   }
   fed_relation_release(&now);
   return rc;

@@ -10,6 +10,11 @@
 
 #include "vtab/table.h"
 
+static bool rhs_range(enum term_op op)
+{
+  return op == TERM_LT || op == TERM_LE || op == TERM_GT || op == TERM_GE;
+}
+
 /* The column's values all sort below (`below`) or above the value. */
 static enum term_use rhs_ordered(enum term_op op, bool below)
 {
@@ -141,6 +146,8 @@ static enum term_use rhs_number_text(enum term_op op, struct fed_value *value)
 
   while (p < end && isspace((unsigned char)*p))
     p++;
+  /* LIKE 'inf%' has a range, and a real may print as Inf. */
+  if (p < end && (*p == 'i' || *p == 'I') && rhs_range(op)) return TERM_DROP;
   if (p == end || !strchr("+-.0123456789", *p)) return rhs_ordered(op, true);
   if (p != value->p) return TERM_DROP;
   digit = p + (*p == '-');
@@ -200,11 +207,6 @@ static bool rhs_sendable(const struct fed_column *col,
   for (int64_t i = 0; i < value->size && !col->unicode; i++)
     if ((unsigned char)value->p[i] >= 0x80) return false;
   return true;
-}
-
-static bool rhs_range(enum term_op op)
-{
-  return op == TERM_LT || op == TERM_LE || op == TERM_GT || op == TERM_GE;
 }
 
 /*
@@ -390,6 +392,19 @@ static enum term_use rhs_any(const struct fed_column *col, enum term_op op,
   }
 }
 
+/*
+ * Texts and numbers are below every blob. But where SQLite's LIKE and GLOB
+ * match blobs, as they do unless it was built otherwise, `<` a text may be
+ * the end of the range that it derives from a pattern.
+ */
+static enum term_use rhs_blob(enum term_op op, const struct fed_value *value)
+{
+  if (value->type == FED_BLOB) return TERM_BIND;
+  if (value->type == FED_TEXT && (op == TERM_LT || op == TERM_LE))
+    return TERM_DROP;
+  return rhs_ordered(op, false);
+}
+
 enum term_use term_value(const struct fed_dialect *dialect,
                          const struct fed_column *col, enum term_op *op,
                          sqlite3_value *rhs, bool plain, char buf[48],
@@ -416,7 +431,7 @@ enum term_use term_value(const struct fed_dialect *dialect,
   case FED_CLASS_CHAR:
     return rhs_text(col, *op, plain, out);
   case FED_CLASS_BLOB:
-    return out->type == FED_BLOB ? TERM_BIND : rhs_ordered(*op, false);
+    return rhs_blob(*op, out);
   case FED_CLASS_DATE:
   case FED_CLASS_TIME:
   case FED_CLASS_TIMESTAMP:

@@ -36,11 +36,32 @@ int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
   return SQLITE_OK;
 }
 
+static void scan_release(struct scan *scan, bool keep);
+
 /* ---- ending ------------------------------------------------------------ */
 
 static struct fed_wait scan_cleanup_wait(void)
 {
   return (struct fed_wait){.deadline = fed_clock_deadline(SCAN_CLEANUP_MS)};
+}
+
+/* Lent before fork(), to the parent. */
+static bool scan_is_inherited(const struct scan *scan)
+{
+  return scan->conn && fed_pool_inherited(scan->conn);
+}
+
+/* In a forked child the rows that are still to come are the parent's. */
+static int scan_disown(struct scan *scan, struct fed_err *err)
+{
+  fed_err_set(err, SQLITE_MISUSE,
+              "the scan of table '%s' was begun before fork(): run the "
+              "statement again",
+              scan_table(scan)->name);
+  scan_release(scan, false);
+  scan->eof = false;
+  scan->lost = *err;
+  return err->rc;
 }
 
 /* Give the connection back. `keep`: the statement is good for another run. */
@@ -50,6 +71,11 @@ static void scan_release(struct scan *scan, bool keep)
   struct fed_err ignored = FED_ERR_INIT;
 
   fed_list_remove(&scan->link);
+  if (scan_is_inherited(scan)) {
+    /* A forked child: a word on this socket, and the parent is lost. */
+    scan->stmt = NULL;
+    scan->in_tx = false;
+  }
   fed_stmt_put(scan->stmt, keep, &wait);
   scan->stmt = NULL;
   /* What only read has nothing to lose by it; a failure drops the session. */
@@ -120,7 +146,10 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
 static int scan_spool_rest(struct scan *scan, const struct fed_wait *wait,
                            struct fed_err *err)
 {
-  int rc = spool_open(&scan->spool, scan->stmt->ncol, err);
+  int rc = scan_is_inherited(scan) ? scan_disown(scan, err) : SQLITE_OK;
+
+  if (rc != SQLITE_OK) return rc;
+  rc = spool_open(&scan->spool, scan->stmt->ncol, err);
 
   if (rc == SQLITE_OK) rc = spool_add(&scan->spool, scan->row, err);
   while (rc == SQLITE_OK) {
@@ -229,6 +258,7 @@ static int scan_resume(struct scan *scan, struct fed_err *err);
 static bool scan_may_retry(const struct scan *scan, int rc)
 {
   if (rc == SQLITE_SCHEMA) return scan->stmt != NULL;
+  if (!scan->conn && !fed_server_current(scan->server)) return true;
   return scan->conn && scan->conn->broken &&
          (rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN);
 }
@@ -366,6 +396,8 @@ int scan_next(sqlite3_vtab_cursor *cursor)
   if (scan->lost.rc != SQLITE_OK) {
     err = scan->lost;
     rc = err.rc;
+  } else if (scan_is_inherited(scan)) {
+    rc = scan_disown(scan, &err);
   } else if (scan->spool.file)
     rc = scan_next_spooled(scan, &err);
   else

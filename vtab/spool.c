@@ -3,6 +3,7 @@
  * an unlinked temporary file: a header, then the bytes of text and blob.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/mem.h"
 #include "vtab/scan.h"
@@ -19,7 +20,9 @@ int spool_open(struct spool *spool, int ncol, struct fed_err *err)
   if (!spool->row) return fed_err_nomem(err);
   spool->ncol = ncol;
   spool->file = tmpfile();
-  if (spool->file) return SQLITE_OK;
+  /* A program that the host starts must not inherit our rows. */
+  if (spool->file && fcntl(fileno(spool->file), F_SETFD, FD_CLOEXEC) == 0)
+    return SQLITE_OK;
   spool_close(spool);
   return fed_err_set(err, SQLITE_CANTOPEN,
                      "cannot make a temporary file (errno %d)", errno);

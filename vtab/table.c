@@ -156,7 +156,8 @@ static int table_remote(const char *arg, char **schema, char **name,
 
   *schema = NULL;
   *name = first;
-  if (first && *end == '.') {
+  if (!first) return fed_err_nomem(err);
+  if (*end == '.') {
     *schema = first;
     *name = table_word(end + 1, &end, true);
   }
@@ -362,6 +363,25 @@ static int table_adopt(struct fed_table *table, const struct fed_relation *rel,
   return table->driver ? SQLITE_OK : fed_err_nomem(err);
 }
 
+/* The columns: those at hand, else the server is asked. */
+static int table_columns(struct fed_table *table, const char *arg,
+                         struct fed_err *err)
+{
+  struct fed_db *fdb = table->fdb;
+
+  if (fdb->creating)
+    return table_adopt(table, fdb->creating, fdb->creating_driver, err);
+  return table_describe(table, arg, err);
+}
+
+static bool table_is_attached(struct fed_table *table)
+{
+  const char *driver;
+
+  return attach_find(table->fdb, table->server, table->schema, table->name,
+                     &driver) != NULL;
+}
+
 static int table_create(sqlite3 *db, void *aux, int argc,
                         const char *const *argv, sqlite3_vtab **out,
                         char **message)
@@ -369,23 +389,15 @@ static int table_create(sqlite3 *db, void *aux, int argc,
   struct fed_err err = FED_ERR_INIT;
   struct fed_table *table = NULL;
   struct table_options options;
-  const struct fed_relation *rel;
-  const char *driver = NULL;
   int rc = table_new(aux, argc, argv, &table, &err);
 
   (void)db;
   if (rc == SQLITE_OK)
     rc = table_parse_options(argc - 5, argv + 5, &options, &err);
-  if (rc != SQLITE_OK) return table_finish(aux, table, rc, &err, out, message);
-  rel =
-    attach_find(table->fdb, table->server, table->schema, table->name, &driver);
-  if (rel && rel == table->fdb->creating) {
-    rc = table_adopt(table, rel, driver, &err);
-  } else {
-    rc = table_describe(table, argv[4], &err);
-    if (rc == SQLITE_OK && options.rows >= 0)
-      table->rel.rows = (double)options.rows;
-    if (rc == SQLITE_OK) rc = shadow_write(table, &err);
+  if (rc == SQLITE_OK) rc = table_columns(table, argv[4], &err);
+  if (rc == SQLITE_OK && !table_is_attached(table)) {
+    if (options.rows >= 0) table->rel.rows = (double)options.rows;
+    rc = shadow_write(table, &err);
   }
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
   if (rc == SQLITE_OK) rc = trust_created(table, &err);
@@ -453,12 +465,9 @@ static int table_destroy(sqlite3_vtab *vtab)
 {
   struct fed_table *table = table_of(vtab);
   struct fed_err err = FED_ERR_INIT;
-  const char *driver;
   int rc = SQLITE_OK;
 
-  if (!attach_find(table->fdb, table->server, table->schema, table->name,
-                   &driver))
-    rc = shadow_drop(table, &err);
+  if (!table_is_attached(table)) rc = shadow_drop(table, &err);
   if (rc != SQLITE_OK) return table_fail(vtab, &err);
   table_free(table);
   return SQLITE_OK;
@@ -468,12 +477,10 @@ static int table_rename(sqlite3_vtab *vtab, const char *name)
 {
   struct fed_table *table = table_of(vtab);
   struct fed_err err = FED_ERR_INIT;
-  const char *driver;
   char *copy;
   int rc;
 
-  if (attach_find(table->fdb, table->server, table->schema, table->name,
-                  &driver)) {
+  if (table_is_attached(table)) {
     fed_err_set(&err, SQLITE_ERROR,
                 "an attached table keeps its name: use CREATE VIRTUAL TABLE "
                 "%s USING fed(%s, ...)",

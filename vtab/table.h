@@ -19,9 +19,12 @@ struct fed_db {
   struct fed_list scans;    /* every struct scan that holds a connection */
   struct fed_list attached; /* attach.c */
   struct fed_list trusted;  /* trust.c */
-  const struct fed_relation *creating; /* by fed_attach, for table_create */
-  const struct fed_help *help;         /* SQL functions, for fed_help */
-  int64_t next_look;                   /* when to test for an interrupt again */
+  /* The relation and driver that table_create is to take, not to ask for. */
+  const struct fed_relation *creating;
+  const char *creating_driver;
+  bool unfinished; /* fed_refresh was interrupted inside its savepoint */
+  const struct fed_help *help; /* SQL functions, for fed_help */
+  int64_t next_look;           /* when to test for an interrupt again */
 };
 
 /* One virtual table on one SQLite connection. */

@@ -38,6 +38,9 @@ void fed_db_unref(void *fdb);
 /* The interrupt test of this connection, with no deadline of its own. */
 struct fed_wait fed_db_wait(struct fed_db *fdb);
 
+/* Before each call of ours: end what an interrupt left unfinished. */
+void fed_db_settle(struct fed_db *fdb);
+
 /* Put an error where SQLite looks for a function's. */
 void fed_result_err(sqlite3_context *ctx, const struct fed_err *err);
 

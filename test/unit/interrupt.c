@@ -382,8 +382,9 @@ static const char lite_rows[] =
   "WITH RECURSIVE c(s) AS (SELECT 1 UNION ALL SELECT s + 1 FROM c)"
   " SELECT s FROM c";
 static const char pg_sleep[] = "SELECT length(pg_sleep(600)::text) AS s";
+/* Rows that a term on `s` cannot rule out before all tables are joined. */
 static const char pg_rows[] =
-  "SELECT a.s FROM generate_series(1, 100000) AS a(s),"
+  "SELECT a.s + b.s AS s FROM generate_series(1, 100000) AS a(s),"
   " generate_series(1, 100000) AS b(s)";
 static const char pg_still[] =
   "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' AND"
@@ -391,7 +392,7 @@ static const char pg_still[] =
 static const char my_sleep[] = "SELECT sleep(600) AS s";
 static const char my_rows[] =
   "WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d"
-  " WHERE i < 1000) SELECT a.i + 1000 * b.i AS s FROM d a, d b, d c";
+  " WHERE i < 1000) SELECT a.i + 1000 * b.i + c.i AS s FROM d a, d b, d c";
 static const char my_still[] =
   "SELECT count(*) AS n FROM information_schema.processlist"
   " WHERE id <> connection_id() AND info LIKE '%sleep(600)%'";
