@@ -229,7 +229,8 @@ VALGRIND := valgrind -q --leak-check=full --error-exitcode=99 \
   --errors-for-leak-kinds=definite --show-leak-kinds=definite \
   --suppressions=$(CURDIR)/test/valgrind.supp
 valgrind: $(BUILD)/test/dbfed.so units
-	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
+	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=50 \
+	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
 	  --limit 1800 --wrap '$(VALGRIND)' $(TESTS)
 
 cov: $(BUILD)/cov/dbfed.so

@@ -1,6 +1,6 @@
 #!/bin/sh
 # banned.sh: calls that have no place inside someone else's process. Comments
-# and strings do not count.
+# and strings do not count; `/* allowed: reason */` on its line lets one pass.
 set -eu
 
 calls='strcpy strcat sprintf vsprintf gets strtok strncpy strncat atoi atol atof
@@ -33,7 +33,7 @@ for f in sqlite-fed.c base/*.[ch] drv/*.[ch] pool/*.[ch] tx/*.[ch] \
           line = substr(line, i + 2)
         }
       }
-      if (match(out, pattern)) {
+      if (match(out, pattern) && !index($0, "/* allowed: ")) {
         printf "%s:%d: banned call: %s\n", file, NR, $0
         found = 1
       }

@@ -146,10 +146,7 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
 static int scan_spool_rest(struct scan *scan, const struct fed_wait *wait,
                            struct fed_err *err)
 {
-  int rc = scan_is_inherited(scan) ? scan_disown(scan, err) : SQLITE_OK;
-
-  if (rc != SQLITE_OK) return rc;
-  rc = spool_open(&scan->spool, scan->stmt->ncol, err);
+  int rc = spool_open(&scan->spool, scan->stmt->ncol, err);
 
   if (rc == SQLITE_OK) rc = spool_add(&scan->spool, scan->row, err);
   while (rc == SQLITE_OK) {
@@ -169,8 +166,10 @@ static int scan_spool_rest(struct scan *scan, const struct fed_wait *wait,
 static int scan_set_aside(struct scan *scan, const struct fed_wait *wait,
                           struct fed_err *err)
 {
-  int rc = scan_spool_rest(scan, wait, err);
+  int rc;
 
+  if (scan_is_inherited(scan)) return scan_disown(scan, err);
+  rc = scan_spool_rest(scan, wait, err);
   scan_release(scan, rc == SQLITE_OK);
   scan->eof = false;
   if (rc == SQLITE_OK) {
