@@ -79,9 +79,9 @@ static const char *log_quote_end(const char *p)
  */
 static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
 {
-  char *at = to, *limit = to + size - sizeof "'...'";
+  char *at = to, *limit = to + size - 1;
 
-  while (*sql && at < limit) {
+  while (*sql) {
     const char *end = NULL;
     char quote = *sql;
 
@@ -89,6 +89,7 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
       end = log_quote_end(sql);
     else if (user && quote == '$')
       end = log_dollar_end(sql);
+    if (limit - at < (end ? (int)sizeof "'..." : 1)) break;
     *at++ = *sql++;
     if (!end) continue;
     memcpy(at, "...", 3);
@@ -96,9 +97,11 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
     at += 4;
     sql = end;
   }
-  while (*sql && at > to && (at[-1] & 0xC0) == 0x80)
-    at--; /* cut before a character, not inside one */
-  if (*sql && at > to && (at[-1] & 0x80)) at--;
+  if ((*sql & 0xC0) == 0x80) { /* cut inside a character: take it away */
+    while (at > to && (at[-1] & 0xC0) == 0x80)
+      at--;
+    if (at > to) at--;
+  }
   *at = 0;
 }
 
