@@ -2,7 +2,9 @@
  * log: the last remote statements, in memory that never grows. Untouched
  * pages of the array cost nothing.
  */
+#include <ctype.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "pool/pool_int.h"
@@ -46,10 +48,12 @@ static void log_copy(char *to, size_t size, const char *from)
  */
 static const char *log_dollar_end(const char *p)
 {
-  size_t n = strcspn(p + 1, "$ \t\r\n'\"") + 1;
+  size_t n = 1;
   const char *end;
 
-  if (p[n] != '$') return NULL;
+  while (isalnum((unsigned char)p[n]) || p[n] == '_')
+    n++;
+  if (p[n] != '$' || isdigit((unsigned char)p[1])) return NULL; /* $1 */
   for (end = p + n + 1; (end = strchr(end, '$')) != NULL; end++)
     if (strncmp(end, p, n + 1) == 0) return end + n + 1;
   return p + strlen(p);
@@ -72,6 +76,16 @@ static const char *log_quote_end(const char *p)
   return p;
 }
 
+/* Room for '0001-01-01' and for '...'; both with a final zero. */
+#define LOG_LITERAL 13
+
+/* Our own texts have a date for bound: no secret, and worth seeing. */
+static bool log_is_date(const char *p, const char *end)
+{
+  return end - p == sizeof "'0001-01-01'" - 1 &&
+         strspn(p + 1, "0123456789-") == sizeof "0001-01-01" - 1;
+}
+
 /*
  * The statement without the insides of its literals: `ALTER USER u PASSWORD
  * '...'`. Our own texts have placeholders; what stands in the user's may be a
@@ -89,13 +103,14 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
       end = log_quote_end(sql);
     else if (user && quote == '$')
       end = log_dollar_end(sql);
-    if (limit - at < (end ? (int)sizeof "'..." : 1)) break;
-    *at++ = *sql++;
-    if (!end) continue;
-    memcpy(at, "...", 3);
-    at[3] = quote;
-    at += 4;
-    sql = end;
+    if (limit - at < (end ? LOG_LITERAL : 1)) break;
+    if (end && !user && log_is_date(sql, end))
+      at = mempcpy(at, sql, (size_t)(end - sql));
+    else if (end)
+      at += snprintf(at, LOG_LITERAL, "%c...%c", quote, quote);
+    else
+      *at++ = *sql;
+    sql = end ? end : sql + 1;
   }
   if ((*sql & 0xC0) == 0x80) { /* cut inside a character: take it away */
     while (at > to && (at[-1] & 0xC0) == 0x80)
