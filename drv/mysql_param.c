@@ -29,7 +29,6 @@ static const struct fed_mysql_param my_params[] = {
   {"compress",        FED_MYSQL_FLAG,     MYSQL_OPT_COMPRESS,        false},
   {"default_file",    FED_MYSQL_STRING,   MYSQL_READ_DEFAULT_FILE,   false},
   {"default_group",   FED_MYSQL_STRING,   MYSQL_READ_DEFAULT_GROUP,  false},
-  {"plugin_dir",      FED_MYSQL_STRING,   MYSQL_PLUGIN_DIR,          false},
 };
 
 const struct fed_mysql_param *fed_mysql_find(const char *key)
