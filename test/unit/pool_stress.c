@@ -6,7 +6,7 @@
  *
  * The driver is a fake that stamps each connection with its borrower and
  * counts what is open; the same is run on the sqlite driver, and on
- * PostgreSQL where FED_TEST_PG_URL names a server.
+ * PostgreSQL where FED_TEST_PG_URL names a server: need pg.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -642,7 +642,8 @@ static void test_down(uint64_t seed)
   fake_down = false;
   fake_slow = 0;
   check(sum.lent == 0, "lent a connection to a server that is down");
-  check(fed_clock_ms() - began < 1500, "the outage was told one by one");
+  /* Told one by one, each would have tried for itself. */
+  check(fake_refused - refused < THREADS, "the outage was told one by one");
   printf("down: %ld attempts in %lld ms\n", fake_refused - refused,
          (long long)(fed_clock_ms() - began));
   check(fed_pool_shutdown() == 0, "down: shutdown");
