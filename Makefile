@@ -229,7 +229,7 @@ VALGRIND := valgrind -q --leak-check=full --error-exitcode=99 \
   --errors-for-leak-kinds=definite --show-leak-kinds=definite \
   --suppressions=$(CURDIR)/test/valgrind.supp
 valgrind: $(BUILD)/test/dbfed.so units
-	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=50 \
+	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=0 \
 	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
 	  --limit 1800 --wrap '$(VALGRIND)' $(TESTS)
 
