@@ -5,7 +5,7 @@
  * is written beside the tables, and connecting one is a look-up.
  */
 #include "base/mem.h"
-#include "vtab/scan.h"
+#include "vtab/table.h"
 
 struct attach_options {
   char *schema, *tables, *as;

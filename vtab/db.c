@@ -11,7 +11,7 @@ static struct fed_db *db_new(sqlite3 *db, const struct fed_help *help)
   fdb->refs = 1;
   fdb->help = help;
   fed_list_init(&fdb->tables);
-  fed_list_init(&fdb->scans);
+  fed_list_init(&fdb->fetches);
   fed_list_init(&fdb->attached);
   fed_list_init(&fdb->trusted);
   return fdb;

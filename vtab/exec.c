@@ -1,7 +1,7 @@
 /* exec: fed_exec, one statement in the server's own dialect. */
 #include <ctype.h>
 
-#include "vtab/scan.h"
+#include "vtab/fetch.h"
 
 /* Skip blanks and comments; a MySQL comment that runs is none. */
 static const char *exec_skip(const char *sql)
@@ -104,7 +104,7 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
   rc = fed_server_find(name, &server, err);
   if (rc != SQLITE_OK) return rc;
   wait = fed_server_wait(server, &forever);
-  rc = scan_lease(fdb, server, &wait, &conn, err);
+  rc = fetch_lease(fdb, server, &wait, &conn, err);
   if (rc == SQLITE_OK) {
     rc = exec_run(conn, sql, args, n, &wait, changes, err);
     if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)

@@ -11,8 +11,6 @@
 
 #include "base/mem.h"
 
-#define SCAN_CLEANUP_MS 5000 /* to end a result nobody wants to its end */
-
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
   return (struct scan *)cursor;
@@ -27,76 +25,21 @@ int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
   struct scan *scan = fed_alloc(sizeof *scan);
 
-  (void)vtab;
   if (!scan) return SQLITE_NOMEM;
-  fed_list_init(&scan->link);
+  fetch_init(&scan->fetch, table_of(vtab));
   bind_init(&scan->bind);
   scan->eof = true;
   *out = &scan->base;
   return SQLITE_OK;
 }
 
-static void scan_release(struct scan *scan, bool keep);
-
-/* ---- ending ------------------------------------------------------------ */
-
-static struct fed_wait scan_cleanup_wait(void)
-{
-  return (struct fed_wait){.deadline = fed_clock_deadline(SCAN_CLEANUP_MS)};
-}
-
-/* Lent before fork(), to the parent. */
-static bool scan_is_inherited(const struct scan *scan)
-{
-  return scan->conn && fed_pool_inherited(scan->conn);
-}
-
-/* In a forked child the rows that are still to come are the parent's. */
-static int scan_disown(struct scan *scan, struct fed_err *err)
-{
-  fed_err_set(err, SQLITE_MISUSE,
-              "the scan of table '%s' was begun before fork(): run the "
-              "statement again",
-              scan_table(scan)->name);
-  scan_release(scan, false);
-  scan->eof = false;
-  scan->lost = *err;
-  return err->rc;
-}
-
-/* Give the connection back. `keep`: the statement is good for another run. */
-static void scan_release(struct scan *scan, bool keep)
-{
-  struct fed_wait wait = scan_cleanup_wait();
-  struct fed_err ignored = FED_ERR_INIT;
-
-  fed_list_remove(&scan->link);
-  if (scan_is_inherited(scan)) {
-    /* A forked child: a word on this socket, and the parent is lost. */
-    scan->stmt = NULL;
-    scan->in_tx = false;
-  }
-  fed_stmt_put(scan->stmt, keep, &wait);
-  scan->stmt = NULL;
-  /* What only read has nothing to lose by it; a failure drops the session. */
-  if (scan->in_tx && !scan->conn->broken)
-    fed_conn_rollback(scan->conn, &wait, &ignored);
-  scan->in_tx = false;
-  fed_pool_put(scan->conn);
-  scan->conn = NULL;
-  fed_server_unref(scan->server);
-  scan->server = NULL;
-  scan->eof = true;
-}
-
 /* Forget the last execution. */
 static void scan_clear(struct scan *scan)
 {
-  scan_release(scan, true);
+  fetch_end(&scan->fetch);
   rowid_release(&scan->seen);
   rowid_release(&scan->chunk);
-  spool_close(&scan->spool);
-  fed_err_clear(&scan->lost);
+  scan->eof = true;
   scan->counting = scan->has_rowid = false;
   scan->passed = 0;
 }
@@ -141,180 +84,62 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   return bind_plan(&scan->bind, plan, err);
 }
 
-/* ---- connections ------------------------------------------------------- */
-
-static int scan_spool_rest(struct scan *scan, const struct fed_wait *wait,
-                           struct fed_err *err)
-{
-  int rc = spool_open(&scan->spool, scan->stmt->ncol, err);
-
-  if (rc == SQLITE_OK) rc = spool_add(&scan->spool, scan->row, err);
-  while (rc == SQLITE_OK) {
-    rc = fed_stmt_step(scan->stmt, wait, err);
-    if (rc == SQLITE_ROW) rc = spool_add(&scan->spool, scan->stmt->row, err);
-  }
-  if (rc == SQLITE_DONE) rc = spool_rewind(&scan->spool, err);
-  if (rc == SQLITE_OK) rc = spool_next(&scan->spool, err);
-  return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-/*
- * Read the scan to its end into a temporary file and free its connection. If
- * that fails its rows are lost, and it says so when it is asked for the next
- * one: never may it look as if it had ended.
- */
-static int scan_set_aside(struct scan *scan, const struct fed_wait *wait,
-                          struct fed_err *err)
-{
-  int rc;
-
-  if (scan_is_inherited(scan)) return scan_disown(scan, err);
-  rc = scan_spool_rest(scan, wait, err);
-  scan_release(scan, rc == SQLITE_OK);
-  scan->eof = false;
-  if (rc == SQLITE_OK) {
-    scan->row = scan->spool.row; /* the row it stands on */
-    return SQLITE_OK;
-  }
-  spool_close(&scan->spool);
-  scan->lost = *err;
-  scan->row = NULL;
-  return rc;
-}
-
-int scan_lease(struct fed_db *fdb, struct fed_server *server,
-               const struct fed_wait *wait, struct fed_conn **out,
-               struct fed_err *err)
-{
-  while (!fed_list_empty(&fdb->scans)) {
-    struct scan *holder = FED_CONTAINER(fdb->scans.next, struct scan, link);
-    int rc = fed_pool_try_get(server, wait, out, err);
-
-    if (rc != SQLITE_BUSY) return rc;
-    fed_err_clear(err);
-    rc = scan_set_aside(holder, wait, err);
-    if (rc != SQLITE_OK) return rc;
-  }
-  return fed_pool_get(server, wait, out, err);
-}
-
 /* ---- starting ---------------------------------------------------------- */
-
-/* A query of the user's own text runs where it can change nothing. */
-static int scan_begin(struct scan *scan, struct fed_err *err)
-{
-  struct fed_begin begin = {.read_only = true};
-  int rc;
-
-  if (scan_table(scan)->rel.kind != FED_KIND_QUERY) return SQLITE_OK;
-  rc = fed_conn_begin(scan->conn, &begin, &scan->wait, err);
-  scan->in_tx = rc == SQLITE_OK;
-  /* A function it calls may still have touched the session. */
-  scan->conn->dirty = true;
-  return rc;
-}
-
-/* Prepare with the classes the table was declared with; count(*) and SELECT
- * 1 give one integer that is no column of it. */
-static int scan_prepare(struct scan *scan, const char *sql, bool rows,
-                        struct fed_err *err)
-{
-  static const enum fed_class one = FED_CLASS_INT;
-  bool single = scan->plan->ncol == 0 || (scan->plan->count && !rows);
-
-  return fed_stmt_get(scan->conn, sql, single ? &one : scan->want,
-                      single ? 1 : scan->plan->ncol, &scan->stmt, &scan->wait,
-                      err);
-}
-
-/* One attempt, up to the first row. */
-static int scan_execute(struct scan *scan, bool rows, struct fed_err *err)
-{
-  struct fed_table *table = scan_table(scan);
-  const char *sql = bind_sql(&scan->bind, table, scan->idxstr, rows);
-  int rc;
-
-  if (!sql) return fed_err_nomem(err);
-  rc = scan_lease(table->fdb, scan->server, &scan->wait, &scan->conn, err);
-  if (rc != SQLITE_OK) return rc;
-  fed_list_push_back(&table->fdb->scans, &scan->link);
-  rc = scan_begin(scan, err);
-  if (rc == SQLITE_OK) rc = scan_prepare(scan, sql, rows, err);
-  if (rc == SQLITE_OK)
-    rc = fed_stmt_execute(scan->stmt, scan->bind.args, scan->bind.narg,
-                          &scan->wait, err);
-  if (rc == SQLITE_OK) rc = fed_stmt_step(scan->stmt, &scan->wait, err);
-  return rc;
-}
 
 static int scan_resume(struct scan *scan, struct fed_err *err);
 
-/*
- * Try once more where that can help and harms nobody, as no row was given
- * yet: a statement prepared before its table changed, and a connection that
- * broke while it lay idle.
- */
-static bool scan_may_retry(const struct scan *scan, int rc)
+/* The fetch has moved: what that means to the cursor. */
+static int scan_moved(struct scan *scan, int rc, struct fed_err *err)
 {
-  if (rc == SQLITE_SCHEMA) return scan->stmt != NULL;
-  if (!scan->conn && !fed_server_current(scan->server)) return true;
-  return scan->conn && scan->conn->broken &&
-         (rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN);
-}
-
-/* A row, from the server or set aside. */
-static int scan_row(struct scan *scan, const struct fed_value *row,
-                    struct fed_err *err)
-{
-  scan->row = row;
   scan->has_rowid = false;
-  if (scan->bind.limit < 0) return SQLITE_OK;
+  scan->eof = rc != SQLITE_OK || scan->fetch.eof;
+  if (rc != SQLITE_OK || scan->bind.limit < 0) return rc;
+  if (scan->eof && scan->passed >= scan->bind.limit)
+    return scan_resume(scan, err);
+  if (scan->eof) return SQLITE_OK;
   scan->passed++;
-  return rowid_count(&scan->chunk, row, scan->plan->ncol, err);
+  return rowid_count(&scan->chunk, scan->fetch.row, scan->plan->ncol, err);
 }
 
-/* What a step said, as the cursor's state. */
-static int scan_stepped(struct scan *scan, int rc, struct fed_err *err)
-{
-  if (rc == SQLITE_ROW) return scan_row(scan, scan->stmt->row, err);
-  if (rc != SQLITE_DONE) table_context(scan_table(scan), err);
-  scan_release(scan, rc == SQLITE_DONE);
-  if (rc != SQLITE_DONE) return err->rc;
-  if (scan->bind.limit < 0 || scan->passed < scan->bind.limit) return SQLITE_OK;
-  return scan_resume(scan, err);
-}
-
+/* The number of rows instead of rows. */
 static int scan_count(struct scan *scan, struct fed_err *err)
 {
-  const struct fed_value *count = scan->stmt->row;
+  const struct fed_value *count = scan->fetch.row;
 
-  if (count->type != FED_INT)
+  if (scan->fetch.eof || count->type != FED_INT)
     return fed_err_set(err, SQLITE_ERROR, "count(*) gave no integer");
   scan->left = count->i;
   scan->counting = true;
-  scan_release(scan, true);
   scan->eof = scan->left == 0;
+  fetch_end(&scan->fetch);
   return SQLITE_OK;
 }
 
-/* Execute; `rows`: not only the number of them. Stands on the first row. */
+/* Execute; `rows`: not only the number of them. Stands on the first row.
+ * count(*) and SELECT 1 give one integer that is no column. */
 static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
 {
-  int rc = SQLITE_OK;
+  static const enum fed_class one = FED_CLASS_INT;
+  bool count = scan->plan->count && !rows;
+  bool single = scan->plan->ncol == 0 || count;
+  struct fetch_query query = {
+    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, rows),
+    .args = scan->bind.args,
+    .narg = scan->bind.narg,
+    .want = single ? &one : scan->want,
+    .nwant = single ? 1 : scan->plan->ncol,
+  };
+  int rc;
 
-  for (int attempt = 0; rc == SQLITE_OK; attempt++) {
-    rc = table_server(scan_table(scan), &scan->server, err);
-    if (rc != SQLITE_OK) return rc;
-    rc = scan_execute(scan, rows, err);
-    if (attempt > 0 || !scan_may_retry(scan, rc)) break;
-    scan_release(scan, false);
-    fed_err_clear(err);
-    rc = SQLITE_OK;
-  }
-  scan->eof = rc != SQLITE_ROW;
-  if (rc == SQLITE_ROW && scan->plan->count && !rows)
-    return scan_count(scan, err);
-  return scan_stepped(scan, rc, err);
+  if (!query.sql) return fed_err_nomem(err);
+  rc = fetch_start(&scan->fetch, &query, err);
+  if (rc == SQLITE_OK && count) return scan_count(scan, err);
+  return scan_moved(scan, rc, err);
+}
+
+static int scan_step(struct scan *scan, struct fed_err *err)
+{
+  return scan_moved(scan, fetch_next(&scan->fetch, err), err);
 }
 
 /*
@@ -329,8 +154,8 @@ static int scan_resume(struct scan *scan, struct fed_err *err)
   scan->bind.limit = -1;
   rc = scan_start(scan, true, err);
   while (rc == SQLITE_OK && !scan->eof &&
-         rowid_uncount(&scan->chunk, scan->row, scan->plan->ncol))
-    rc = scan_stepped(scan, fed_stmt_step(scan->stmt, &scan->wait, err), err);
+         rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol))
+    rc = scan_step(scan, err);
   return rc;
 }
 
@@ -342,7 +167,7 @@ static int scan_begin_wait(struct scan *scan, struct fed_err *err)
   struct fed_server *server = NULL;
   int rc = table_server(table, &server, err);
 
-  if (rc == SQLITE_OK) scan->wait = fed_server_wait(server, &wait);
+  if (rc == SQLITE_OK) scan->fetch.wait = fed_server_wait(server, &wait);
   fed_server_unref(server);
   return rc;
 }
@@ -368,23 +193,10 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
 
 /* ---- rows -------------------------------------------------------------- */
 
-/* The next row of a scan that was set aside. */
-static int scan_next_spooled(struct scan *scan, struct fed_err *err)
-{
-  int rc = spool_next(&scan->spool, err);
-
-  if (rc == SQLITE_ROW) return scan_row(scan, scan->spool.row, err);
-  scan->eof = true;
-  if (rc != SQLITE_DONE) return rc;
-  spool_close(&scan->spool);
-  return scan_stepped(scan, SQLITE_DONE, err);
-}
-
 int scan_next(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
   struct fed_err err = FED_ERR_INIT;
-  int rc;
 
   if (scan->counting) {
     scan->passed++;
@@ -392,16 +204,8 @@ int scan_next(sqlite3_vtab_cursor *cursor)
     scan->has_rowid = false;
     return SQLITE_OK;
   }
-  if (scan->lost.rc != SQLITE_OK) {
-    err = scan->lost;
-    rc = err.rc;
-  } else if (scan_is_inherited(scan)) {
-    rc = scan_disown(scan, &err);
-  } else if (scan->spool.file)
-    rc = scan_next_spooled(scan, &err);
-  else
-    rc = scan_stepped(scan, fed_stmt_step(scan->stmt, &scan->wait, &err), &err);
-  return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
+  return scan_step(scan, &err) == SQLITE_OK ? SQLITE_OK
+                                            : table_fail(cursor->pVtab, &err);
 }
 
 int scan_eof(sqlite3_vtab_cursor *cursor)
@@ -445,8 +249,9 @@ int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
   struct scan *scan = scan_of(cursor);
   int place = scan->place[i];
 
-  if (scan->lost.rc != SQLITE_OK) return table_fail(cursor->pVtab, &scan->lost);
-  if (place >= 0 && !scan->counting) scan_result(ctx, &scan->row[place]);
+  if (place < 0 || scan->counting) return SQLITE_OK;
+  if (!scan->fetch.row) return table_fail(cursor->pVtab, &scan->fetch.lost);
+  scan_result(ctx, &scan->fetch.row[place]);
   return SQLITE_OK;
 }
 
@@ -462,7 +267,7 @@ static int scan_uncount(struct scan *scan, struct fed_err *err)
   scan->counting = false;
   rc = scan_start(scan, true, err);
   while (rc == SQLITE_OK && skip-- > 0 && !scan->eof)
-    rc = scan_stepped(scan, fed_stmt_step(scan->stmt, &scan->wait, err), err);
+    rc = scan_step(scan, err);
   if (rc == SQLITE_OK && scan->eof)
     rc = fed_err_set(err, SQLITE_BUSY,
                      "rows of table '%s' were deleted while they were counted",
@@ -476,8 +281,8 @@ static int scan_hash(struct scan *scan, struct fed_err *err)
 
   if (scan->has_rowid) return SQLITE_OK;
   /* Rows that are only counted are all alike. */
-  rc = rowid_of(&scan->seen, scan->row, scan->counting ? 0 : scan->plan->ncol,
-                &scan->rowid, err);
+  rc = rowid_of(&scan->seen, scan->fetch.row,
+                scan->counting ? 0 : scan->plan->ncol, &scan->rowid, err);
   scan->has_rowid = rc == SQLITE_OK;
   return rc;
 }
@@ -489,12 +294,13 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   struct fed_err err = FED_ERR_INIT;
   int rc = SQLITE_OK;
 
-  if (scan->lost.rc != SQLITE_OK) return table_fail(cursor->pVtab, &scan->lost);
+  if (!scan->counting && !scan->fetch.row)
+    return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (key < 0)
     rc = scan_hash(scan, &err);
   else if (scan->counting)
     rc = scan_uncount(scan, &err);
   if (rc != SQLITE_OK) return table_fail(cursor->pVtab, &err);
-  *out = key < 0 ? scan->rowid : scan->row[scan->place[key]].i;
+  *out = key < 0 ? scan->rowid : scan->fetch.row[scan->place[key]].i;
   return SQLITE_OK;
 }

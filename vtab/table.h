@@ -16,7 +16,7 @@ struct fed_db {
   sqlite3 *db;
   int refs;
   struct fed_list tables;   /* every connected struct fed_table */
-  struct fed_list scans;    /* every struct scan that holds a connection */
+  struct fed_list fetches;  /* every struct fetch that holds a connection */
   struct fed_list attached; /* attach.c */
   struct fed_list trusted;  /* trust.c */
   /* The relation and driver that table_create is to take, not to ask for. */
