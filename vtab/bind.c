@@ -240,8 +240,12 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
 
   *now = (struct deparse_term){
     .use = TERM_BIND, .op = (enum term_op)term->op, .nvalue = 1};
+  now->first = bind->narg;
   if (now->op == TERM_ISNULL || now->op == TERM_NOTNULL) return SQLITE_OK;
-  if (term->in) return bind_list(bind, col, rhs, now, err);
+  if (term->in) {
+    now->list = true;
+    return bind_list(bind, col, rhs, now, err);
+  }
   if (term->is && sqlite3_value_type(rhs) == SQLITE_NULL) {
     now->op = TERM_ISNULL;
     if (term_fit(bind->plan->dialect, col, TERM_ISNULL) == TERM_LOCAL)
@@ -287,10 +291,11 @@ int bind_values(struct bind *bind, const struct fed_table *table,
   bind->limit = -1;
   bind->as_planned = plan->limit == 0;
   for (int i = 0; i < plan->nterm; i++) {
-    const struct deparse_term *now = &bind->now[i];
+    struct deparse_term *now = &bind->now[i];
     int rc = bind_term(bind, table, i, argv[i], err);
 
     if (rc != SQLITE_OK) return rc;
+    now->narg = bind->narg - now->first;
     if (now->use == TERM_NEVER) {
       *never = true;
       return SQLITE_OK;
@@ -302,6 +307,62 @@ int bind_values(struct bind *bind, const struct fed_table *table,
   }
   if (plan->limit && all) bind->limit = bind_limit(plan, argv);
   return SQLITE_OK;
+}
+
+/* ---- another list instead ---------------------------------------------- */
+
+static int bind_change_list(struct bind *bind, const struct fed_column *col,
+                            const struct bind_change *change,
+                            struct deparse_term *now, struct fed_err *err)
+{
+  struct bind_list list = {
+    .col = col, .dialect = bind->plan->dialect, .use = TERM_BIND};
+  int rc = SQLITE_OK;
+
+  fed_str_init(&list.array, BIND_ARRAY_MAX);
+  for (int k = 0; k < change->n && rc == SQLITE_OK; k++) {
+    if (list.dialect->arrays)
+      bind_element(&list.array, &change->value[k]);
+    else
+      rc = bind_arg(bind, &change->value[k], err);
+  }
+  list.nvalue = change->n;
+  if (rc == SQLITE_OK) rc = fed_str_err(&list.array, err);
+  if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, 0, err);
+  fed_str_release(&list.array);
+  *now = (struct deparse_term){
+    .use = list.use, .op = TERM_EQ, .list = true, .nvalue = list.nvalue};
+  return rc;
+}
+
+int bind_change(struct bind *bind, const struct fed_table *table,
+                const struct bind_change *change, struct fed_err *err)
+{
+  const struct plan_term *term = plan_terms(bind->plan);
+  struct fed_value *old = bind->args;
+  int rc = SQLITE_OK;
+
+  bind->args = NULL;
+  bind->narg = bind->room = 0;
+  bind->limit = -1;
+  bind->as_planned = false;
+  for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
+    struct deparse_term *now = &bind->now[i];
+    int first = bind->narg;
+
+    if (change[i].n < 0)
+      for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
+        rc = bind_arg(bind, &old[now->first + k], err);
+    else if (change[i].n == 0)
+      now->use = TERM_DROP;
+    else
+      rc = bind_change_list(bind, &table->rel.col[term[i].col], &change[i], now,
+                            err);
+    now->first = first;
+    now->narg = bind->narg - first;
+  }
+  fed_free(old);
+  return rc;
 }
 
 const char *bind_sql(struct bind *bind, const struct fed_table *table,

@@ -124,7 +124,7 @@ static void deparse_where(struct deparse_to *to, const struct plan *plan,
     joint = " AND ";
     if (use == TERM_ALWAYS)
       deparse_term(to, col, TERM_NOTNULL);
-    else if (term[i].in)
+    else if (now ? now[i].list : term[i].in)
       deparse_list(to, col, now ? now[i].nvalue : 1);
     else if (now && now[i].or_blob)
       deparse_or_blob(to, col, now[i].op);

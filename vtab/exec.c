@@ -1,7 +1,7 @@
 /* exec: fed_exec, one statement in the server's own dialect. */
 #include <ctype.h>
 
-#include "vtab/fetch.h"
+#include "vtab/probe.h"
 
 /* Skip blanks and comments; a MySQL comment that runs is none. */
 static const char *exec_skip(const char *sql)
@@ -107,6 +107,7 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
   rc = fetch_lease(fdb, server, &wait, &conn, err);
   if (rc == SQLITE_OK) {
     rc = exec_run(conn, sql, args, n, &wait, changes, err);
+    probe_forget(fdb);
     if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)
       fed_err_prefix(err, "server '%s': ", fed_server_name(server));
   }

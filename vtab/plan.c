@@ -305,19 +305,22 @@ static bool plan_is_lookup(const struct fed_table *table,
   return nkey > 0 && nkey == nfixed;
 }
 
-static void plan_cost(const struct fed_table *table, const struct plan *plan,
+static void plan_cost(const struct fed_table *table, struct plan *plan,
                       sqlite3_index_info *info)
 {
-  const struct plan_term *term = plan_terms(plan);
+  struct plan_term *term = plan_terms(plan);
   double rows = table->rel.rows < 0 ? PLAN_UNKNOWN_ROWS : table->rel.rows;
 
-  for (int i = 0; i < plan->nterm; i++)
-    rows *= plan_selectivity(&term[i]);
+  for (int i = 0; i < plan->nterm; i++) {
+    term[i].part = (float)plan_selectivity(&term[i]);
+    rows *= term[i].part;
+  }
   if (rows < 1) rows = 1;
   if (plan_is_lookup(table, plan)) {
     rows = 1;
     if (plan_is_unique(table)) info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
   }
+  plan->rows = rows;
   info->estimatedRows = rows > 1e15 ? (sqlite3_int64)1e15 : (sqlite3_int64)rows;
   info->estimatedCost = PLAN_ROUND_TRIP + rows * PLAN_ROW;
 }

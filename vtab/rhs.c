@@ -411,6 +411,13 @@ enum term_use term_value(const struct fed_dialect *dialect,
                          struct fed_value *out)
 {
   *out = fed_value_from(rhs);
+  return term_value_of(dialect, col, op, plain, buf, out);
+}
+
+enum term_use term_value_of(const struct fed_dialect *dialect,
+                            const struct fed_column *col, enum term_op *op,
+                            bool plain, char buf[48], struct fed_value *out)
+{
   if (out->type == FED_NULL) return TERM_NEVER;
   if (out->type == FED_TEXT && !out->p) return TERM_DROP; /* out of memory */
   if (*op == TERM_LIKE) return rhs_like(col, out);

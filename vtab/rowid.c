@@ -93,7 +93,7 @@ static int rowid_grow(struct rowid_seen *seen, struct fed_err *err)
   return SQLITE_OK;
 }
 
-static uint64_t rowid_row(const struct fed_value *row, int n)
+uint64_t rowid_hash(const struct fed_value *row, int n)
 {
   uint64_t hash = rowid_seed();
 
@@ -105,7 +105,7 @@ static uint64_t rowid_row(const struct fed_value *row, int n)
 static int rowid_enter(struct rowid_seen *seen, const struct fed_value *row,
                        int n, struct rowid_slot **out, struct fed_err *err)
 {
-  uint64_t hash = rowid_row(row, n);
+  uint64_t hash = rowid_hash(row, n);
   int rc = rowid_grow(seen, err);
 
   if (rc != SQLITE_OK) return rc;
@@ -129,7 +129,7 @@ bool rowid_uncount(struct rowid_seen *seen, const struct fed_value *row, int n)
   struct rowid_slot *slot;
 
   if (!seen->nslot) return false;
-  slot = rowid_find(seen, rowid_row(row, n));
+  slot = rowid_find(seen, rowid_hash(row, n));
   if (!slot->hash || !slot->count) return false;
   slot->count--;
   return true;

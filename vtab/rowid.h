@@ -19,6 +19,9 @@ struct rowid_seen {
   size_t nslot, nused;
 };
 
+/* The hash of `n` values, good within this process. Never 0. */
+uint64_t rowid_hash(const struct fed_value *row, int n);
+
 /* The rowid of the row; counts it. Call once for each row. */
 int rowid_of(struct rowid_seen *seen, const struct fed_value *row, int n,
              int64_t *out, struct fed_err *err);

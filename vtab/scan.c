@@ -10,6 +10,7 @@
 #include "vtab/scan.h"
 
 #include "base/mem.h"
+#include "vtab/probe.h"
 
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
@@ -21,11 +22,18 @@ static struct fed_table *scan_table(struct scan *scan)
   return table_of(scan->base.pVtab);
 }
 
+/* The present row; NULL if it was lost. */
+static const struct fed_value *scan_row(const struct scan *scan)
+{
+  return scan->served ? probe_row(scan) : scan->fetch.row;
+}
+
 int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
   struct scan *scan = fed_alloc(sizeof *scan);
 
   if (!scan) return SQLITE_NOMEM;
+  fed_list_push_back(&table_of(vtab)->cursors, &scan->link);
   fetch_init(&scan->fetch, table_of(vtab));
   bind_init(&scan->bind);
   scan->eof = true;
@@ -40,7 +48,7 @@ static void scan_clear(struct scan *scan)
   rowid_release(&scan->seen);
   rowid_release(&scan->chunk);
   scan->eof = true;
-  scan->counting = scan->has_rowid = false;
+  scan->counting = scan->served = scan->has_rowid = false;
   scan->passed = 0;
 }
 
@@ -49,6 +57,8 @@ int scan_close(sqlite3_vtab_cursor *cursor)
   struct scan *scan = scan_of(cursor);
 
   scan_clear(scan);
+  fed_list_remove(&scan->link);
+  probe_close(scan);
   bind_release(&scan->bind);
   fed_free(scan->place);
   fed_free(scan->want);
@@ -101,6 +111,13 @@ static int scan_moved(struct scan *scan, int rc, struct fed_err *err)
   return rowid_count(&scan->chunk, scan->fetch.row, scan->plan->ncol, err);
 }
 
+void scan_serve_count(struct scan *scan, int64_t count)
+{
+  scan->left = count;
+  scan->counting = true;
+  scan->eof = count == 0;
+}
+
 /* The number of rows instead of rows. */
 static int scan_count(struct scan *scan, struct fed_err *err)
 {
@@ -108,20 +125,17 @@ static int scan_count(struct scan *scan, struct fed_err *err)
 
   if (scan->fetch.eof || count->type != FED_INT)
     return fed_err_set(err, SQLITE_ERROR, "count(*) gave no integer");
-  scan->left = count->i;
-  scan->counting = true;
-  scan->eof = scan->left == 0;
+  scan_serve_count(scan, count->i);
+  probe_count(scan, count->i);
   fetch_end(&scan->fetch);
   return SQLITE_OK;
 }
 
-/* Execute; `rows`: not only the number of them. Stands on the first row.
- * count(*) and SELECT 1 give one integer that is no column. */
-static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
+/* count(*) and SELECT 1 give one integer that is no column. */
+static int scan_execute(struct scan *scan, bool rows, struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
-  bool count = scan->plan->count && !rows;
-  bool single = scan->plan->ncol == 0 || count;
+  bool single = scan->plan->ncol == 0 || (scan->plan->count && !rows);
   struct fetch_query query = {
     .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, rows),
     .args = scan->bind.args,
@@ -129,11 +143,23 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
     .want = single ? &one : scan->want,
     .nwant = single ? 1 : scan->plan->ncol,
   };
-  int rc;
 
   if (!query.sql) return fed_err_nomem(err);
-  rc = fetch_start(&scan->fetch, &query, err);
-  if (rc == SQLITE_OK && count) return scan_count(scan, err);
+  return fetch_start(&scan->fetch, &query, err);
+}
+
+int scan_fetch(struct scan *scan, struct fed_err *err)
+{
+  return scan_execute(scan, true, err);
+}
+
+/* Execute; `rows`: not only the number of them. Stands on the first row. */
+static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
+{
+  int rc = scan_execute(scan, rows, err);
+
+  if (rc == SQLITE_OK && scan->plan->count && !rows)
+    return scan_count(scan, err);
   return scan_moved(scan, rc, err);
 }
 
@@ -177,7 +203,7 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
 {
   struct scan *scan = scan_of(cursor);
   struct fed_err err = FED_ERR_INIT;
-  bool never = false;
+  bool never = false, served = false;
   int rc;
 
   (void)idxnum;
@@ -187,7 +213,8 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
   if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, &err);
   if (rc == SQLITE_OK)
     rc = bind_values(&scan->bind, scan_table(scan), argv, &never, &err);
-  if (rc == SQLITE_OK && !never) rc = scan_start(scan, false, &err);
+  if (rc == SQLITE_OK && !never) rc = probe_filter(scan, argv, &served, &err);
+  if (rc == SQLITE_OK && !never && !served) rc = scan_start(scan, false, &err);
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
 }
 
@@ -197,6 +224,7 @@ int scan_next(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
   struct fed_err err = FED_ERR_INIT;
+  int rc;
 
   if (scan->counting) {
     scan->passed++;
@@ -204,8 +232,8 @@ int scan_next(sqlite3_vtab_cursor *cursor)
     scan->has_rowid = false;
     return SQLITE_OK;
   }
-  return scan_step(scan, &err) == SQLITE_OK ? SQLITE_OK
-                                            : table_fail(cursor->pVtab, &err);
+  rc = scan->served ? probe_next(scan, &err) : scan_step(scan, &err);
+  return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
 }
 
 int scan_eof(sqlite3_vtab_cursor *cursor)
@@ -250,8 +278,8 @@ int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
   int place = scan->place[i];
 
   if (place < 0 || scan->counting) return SQLITE_OK;
-  if (!scan->fetch.row) return table_fail(cursor->pVtab, &scan->fetch.lost);
-  scan_result(ctx, &scan->fetch.row[place]);
+  if (!scan_row(scan)) return table_fail(cursor->pVtab, &scan->fetch.lost);
+  scan_result(ctx, &scan_row(scan)[place]);
   return SQLITE_OK;
 }
 
@@ -281,7 +309,7 @@ static int scan_hash(struct scan *scan, struct fed_err *err)
 
   if (scan->has_rowid) return SQLITE_OK;
   /* Rows that are only counted are all alike. */
-  rc = rowid_of(&scan->seen, scan->fetch.row,
+  rc = rowid_of(&scan->seen, scan_row(scan),
                 scan->counting ? 0 : scan->plan->ncol, &scan->rowid, err);
   scan->has_rowid = rc == SQLITE_OK;
   return rc;
@@ -294,13 +322,13 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   struct fed_err err = FED_ERR_INIT;
   int rc = SQLITE_OK;
 
-  if (!scan->counting && !scan->fetch.row)
+  if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (key < 0)
     rc = scan_hash(scan, &err);
   else if (scan->counting)
     rc = scan_uncount(scan, &err);
   if (rc != SQLITE_OK) return table_fail(cursor->pVtab, &err);
-  *out = key < 0 ? scan->rowid : scan->fetch.row[scan->place[key]].i;
+  *out = key < 0 ? scan->rowid : scan_row(scan)[scan->place[key]].i;
   return SQLITE_OK;
 }

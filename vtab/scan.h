@@ -37,6 +37,18 @@ int bind_values(struct bind *bind, const struct fed_table *table,
                 sqlite3_value **argv, bool *never, struct fed_err *err);
 void bind_forget(struct bind *bind);
 
+/*
+ * Ask for other rows than bind_values() said: n < 0 leaves a term as it is,
+ * 0 drops it, else it is `= one of` the values, which are borrowed until the
+ * query was started. One entry for each term; there is no limit any more.
+ */
+struct bind_change {
+  int n;
+  const struct fed_value *value;
+};
+int bind_change(struct bind *bind, const struct fed_table *table,
+                const struct bind_change *change, struct fed_err *err);
+
 /* The SQL to run; with `rows`, rows even where the plan only counts. NULL
  * when out of memory. Borrowed until the next call. */
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
@@ -46,6 +58,7 @@ const char *bind_sql(struct bind *bind, const struct fed_table *table,
 
 struct scan {
   sqlite3_vtab_cursor base; /* first */
+  struct fed_list link;     /* table->cursors */
   struct fetch fetch;
   bool eof;
 
@@ -59,10 +72,22 @@ struct scan {
   int64_t left;   /* of it */
   int64_t passed; /* rows given so far, of a count or a chunk */
 
+  struct probe *probe; /* what the runs so far have taught */
+  bool served;         /* rows come from it, not from `fetch` */
+  bool by_key;         /* those of one hash; else all that it has */
+  uint64_t hash;
+  store_pos at; /* the next row; by key an entry, 0 none */
+
   struct rowid_seen chunk; /* rows given under a LIMIT, see scan_resume() */
   struct rowid_seen seen;
   bool has_rowid; /* `rowid` is that of the present row */
   int64_t rowid;
 };
+
+/* Start the query that is bound, for rows; scan->fetch stands on the first. */
+int scan_fetch(struct scan *scan, struct fed_err *err);
+
+/* Give this many empty rows. */
+void scan_serve_count(struct scan *scan, int64_t count);
 
 #endif

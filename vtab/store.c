@@ -184,7 +184,7 @@ static int store_grow(struct store *store, size_t need, struct fed_err *err)
   if (last && store->memory + size > store->limit)
     rc = store_flush(store, last, err);
   if (rc != SQLITE_OK) return rc;
-  if (store->nblock == store->room) {
+  if (!store->block || store->nblock == store->room) {
     size_t room = store->room ? store->room * 2 : 4;
     struct store_block *block = fed_realloc(store->block, room * sizeof *block);
 

@@ -233,6 +233,8 @@ static int table_new(struct fed_db *fdb, int argc, const char *const *argv,
   if (!table) return fed_err_nomem(err);
   table->fdb = fed_db_ref(fdb);
   fed_list_init(&table->link);
+  fed_list_init(&table->cursors);
+  fed_list_init(&table->probes);
   *out = table;
   if (argc < 5)
     return fed_err_set(err, SQLITE_ERROR,

@@ -39,9 +39,11 @@ struct fed_table {
   char *driver; /* whose types the declaration speaks of */
   char *args;   /* module arguments, for trust.c */
   struct fed_relation rel;
-  char **label; /* the columns' names in SQLite, rel.ncol of them */
-  int rowid;    /* column that is the rowid, or -1: hashed */
-  bool trusted; /* found so once; stays so on this connection */
+  char **label;            /* the columns' names in SQLite, rel.ncol of them */
+  int rowid;               /* column that is the rowid, or -1: hashed */
+  bool trusted;            /* found so once; stays so on this connection */
+  struct fed_list cursors; /* every open struct scan */
+  struct fed_list probes;  /* left by a cursor for its successor: probe.c */
 };
 
 static inline struct fed_table *table_of(sqlite3_vtab *vtab)
@@ -248,6 +250,10 @@ enum term_use term_value(const struct fed_dialect *dialect,
                          const struct fed_column *col, enum term_op *op,
                          sqlite3_value *rhs, bool plain, char buf[48],
                          struct fed_value *out);
+/* The same for the value that stands in *value. */
+enum term_use term_value_of(const struct fed_dialect *dialect,
+                            const struct fed_column *col, enum term_op *op,
+                            bool plain, char buf[48], struct fed_value *value);
 
 /* The text of a double with `digits` digits, whatever the locale. */
 void rhs_real_text(char buf[48], double r, int digits);
@@ -260,6 +266,7 @@ struct plan_term {
   bool is;      /* IS: NULL matches NULL */
   bool in;      /* the value is a list (sqlite3_vtab_in) */
   bool literal; /* the value was known to be a literal */
+  float part;   /* share of the rows that is expected to match */
 };
 
 struct plan_order {
@@ -275,6 +282,7 @@ struct plan_order {
 struct plan {
   int16_t nterm, norder, ncol;
   bool count;            /* only the number of rows is asked for */
+  double rows;           /* expected; SQLite's estimatedRows */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
   /* Arrays behind the struct: terms in argument order, order, columns. */
@@ -296,7 +304,10 @@ struct deparse_term {
   enum term_use use;
   enum term_op op;
   bool or_blob; /* a text of a SQLite server: every blob is above it */
+  bool list;    /* one of several values */
   int nvalue;   /* of a list; else 1 */
+  int first;    /* its values among all that are bound */
+  int narg;
 };
 
 /*
