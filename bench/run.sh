@@ -167,6 +167,42 @@ if part scan || part memory || part lookup || part join; then
   done
 fi
 
+tables='region nation supplier part partsupp customer orders lineitem'
+load_tpch() {
+  rm -f "$work/tpch.db"
+  sed 's/ integer/ INTEGER/g; s/ decimal(15,2)/ REAL/g; s/ date / TEXT /g
+    s/ \(var\)*char([0-9]*)/ TEXT/g' bench/tpch/schema.sql >"$work/tpch.sql"
+  sqlite3 "$work/tpch.db" <"$work/tpch.sql"
+  "$bench" - tpch-generate "$work/tpch.db" "$SF"
+  (cat bench/tpch/index.sql; echo 'ANALYZE;') | sqlite3 "$work/tpch.db"
+  if has pg; then
+    printf 'DROP DATABASE IF EXISTS tpch;\nCREATE DATABASE tpch;' | pg fedtest
+    pg tpch <bench/tpch/schema.sql
+    for t in $tables; do
+      tpch_rows $t | psql -Xq "$(pg_url tpch)" -c "COPY $t FROM STDIN"
+    done
+    (cat bench/tpch/index.sql; echo 'VACUUM ANALYZE;') | pg tpch
+  fi
+  if has mysql; then
+    echo 'DROP DATABASE IF EXISTS tpch; CREATE DATABASE tpch' | my fedtest
+    my tpch <bench/tpch/schema.sql
+    for t in $tables; do
+      tpch_rows $t >"$work/tpch.tsv"
+      echo "LOAD DATA LOCAL INFILE '$work/tpch.tsv' INTO TABLE $t" | my tpch
+    done
+    rm -f "$work/tpch.tsv"
+    (cat bench/tpch/index.sql
+      echo "ANALYZE TABLE $(echo "$tables" | tr ' ' ,);") | my tpch
+  fi
+}
+tpch_rows() {
+  sqlite3 -separator "$(printf '\t')" "$work/tpch.db" "SELECT * FROM $1"
+}
+if part tpch && fresh tpch "scale $SF"; then
+  load_tpch >"$work/load.log"
+  loaded tpch "scale $SF"
+fi
+
 # ---- running
 echo "dbfed $(cat VERSION); $ROWS rows, $KEYS keys, $LOOKUPS lookups;" \
   "median of $ROUNDS rounds"
@@ -190,3 +226,17 @@ for p in scan memory lookup join; do
     "$bench" "$ext" $p $kind
   done
 done
+
+tpch() { # tpch TITLE URL GLOB ...
+  title=$1
+  shift
+  "$bench" "$ext" tpch "$title" "$work/tpch.db" bench/tpch/queries.sql "$SF" "$@"
+}
+if part tpch; then
+  unset BENCH_PG BENCH_MYSQL BENCH_SQLITE
+  if has pg; then tpch 'all on PostgreSQL' "$(pg_url tpch)" '*'; fi
+  if has pg && has mysql; then
+    tpch 'lineitem, part, partsupp, region on PostgreSQL, the rest on MariaDB' \
+      "$(pg_url tpch)" '[lpr]*' "$(my_url tpch)" '[cnos]*'
+  fi
+fi
