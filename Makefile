@@ -6,6 +6,7 @@
 # Knobs: DRIVERS="pg mysql sqlite"  CC=clang  DEV=1 (warnings are errors)  V=1
 #        TESTS='scan*' (files to run)  SAN=address,undefined  FUZZ_SECONDS=30
 #        PREFIX=/usr  DESTDIR=  BUILD=build  PRODUCT=dbfed.so  MYSQL_PC=...
+#        BENCH='scan tpch' SIZE=full (bench/run.sh has more)
 #
 # One set of sources is compiled into several variants, each in its own folder
 # of $(BUILD): see "Variants". A folder's .flags file holds the command line
@@ -162,15 +163,15 @@ $(foreach f,$(FUZZERS),$(eval $(call program,fuzz,$(call \
 
 programs = $(foreach u,$(2),$(BUILD)/$(1)/$(call unit_name,$u))
 units: $(call programs,core,$(UNITS))
-benches: $(BENCHES:%.c=$(BUILD)/%)
+benches: $(BUILD)/bench/bench
 # Prints a part of docs/types.md.
 DECISIONS := $(BUILD)/core/decisions
 $(eval $(call program,core,decisions,tool/decisions,,$(CC)))
-# Benchmarks load the extension as users do: bench/foo.c -> $(BUILD)/bench/foo
-$(BUILD)/bench/%: $(BUILD)/release/bench/%.o
+# The benchmark loads the extension as users do.
+$(BUILD)/bench/bench: $(call objects,release,$(BENCHES))
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $< $(LIBS) -lsqlite3
+	$(Q)$(CC) -o $@ $^ $(LIBS) -lsqlite3
 # Everything that compiles without clang's run-time: what lint builds twice.
 objs: $(call objects,release,$(RELEASE_SRCS)) units benches $(DECISIONS)
 
@@ -199,7 +200,7 @@ demo:
 	$(Q)EXT='$(PRODUCT)' sh tool/demo.sh $(DEMO)
 
 bench:
-	@sh tool/deps.sh build test
+	@sh tool/deps.sh bench
 	$(sub) all benches
 	$(Q)BIN='$(BUILD)/bench' EXT='$(PRODUCT)' sh bench/run.sh
 

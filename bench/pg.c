@@ -1,101 +1,354 @@
-/* bench/pg: PostgreSQL, against libpq: prepared, binary, single-row mode. */
-#include "bench/bench.h"
-
+/* pg: bare loops over libpq. */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 
-static PGconn *plain_conn;
+#include "bench/bench.h"
 
-void plain_open(const char *url)
-{
-  static const char *const sql[][2] = {
-    {"count",  "SELECT count(*) FROM bench"                       },
-    {"scan",   "SELECT id, n, x, t FROM bench"                    },
-    {"lookup", "SELECT id, n, x, t FROM bench WHERE id = $1::int8"},
-  };
+/* ---- values -------------------------------------------------------------- */
 
-  plain_conn = PQconnectdb(url);
-  if (PQstatus(plain_conn) != CONNECTION_OK)
-    bench_die(url, PQerrorMessage(plain_conn));
-  for (int i = 0; i < 3; i++) {
-    PGresult *res = PQprepare(plain_conn, sql[i][0], sql[i][1], 0, NULL);
-
-    if (PQresultStatus(res) != PGRES_COMMAND_OK)
-      bench_die(sql[i][1], PQerrorMessage(plain_conn));
-    PQclear(res);
-  }
-}
-
-const char *plain_version(void)
-{
-  static char text[40];
-  int version = PQserverVersion(plain_conn);
-
-  snprintf(text, sizeof text, "PostgreSQL %d.%d", version / 10000,
-           version % 10000);
-  return text;
-}
-
-static int64_t plain_int8(const PGresult *res, int row, int col)
+static int64_t pg_int8(const char *p)
 {
   uint64_t bits;
 
-  memcpy(&bits, PQgetvalue(res, row, col), sizeof bits);
+  memcpy(&bits, p, sizeof bits);
   return (int64_t)be64toh(bits);
 }
 
-static void plain_row(const PGresult *res, int row, struct bench_sum *sum)
+static int32_t pg_int4(const char *p)
 {
-  int64_t bits = plain_int8(res, row, 2);
-  uint32_t n;
-  double x;
+  uint32_t bits;
 
-  memcpy(&n, PQgetvalue(res, row, 1), sizeof n);
-  memcpy(&x, &bits, sizeof x);
-  bench_add(sum, plain_int8(res, row, 0), (int32_t)ntohl(n), x,
-            PQgetvalue(res, row, 3), PQgetlength(res, row, 3));
+  memcpy(&bits, p, sizeof bits);
+  return (int32_t)ntohl(bits);
 }
 
-void plain_count(struct bench_sum *sum)
+static int pg_int2(const char *p)
 {
-  PGresult *res = PQexecPrepared(plain_conn, "count", 0, NULL, NULL, NULL, 1);
+  uint16_t bits;
+
+  memcpy(&bits, p, sizeof bits);
+  return (int16_t)ntohs(bits);
+}
+
+static double pg_float8(const char *p)
+{
+  int64_t bits = pg_int8(p);
+  double x;
+
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* Digits of base 10000; two decimals at most. */
+static double pg_numeric(const char *p)
+{
+  int ndigit = pg_int2(p), weight = pg_int2(p + 2), sign = pg_int2(p + 4);
+  int64_t cents = 0;
+
+  for (int i = 0; i <= weight + 1; i++)
+    cents = cents * 10000 + (i < ndigit ? pg_int2(p + 8 + 2 * i) : 0);
+  cents /= 100;
+  return (double)(sign ? -cents : cents) / 100.0;
+}
+
+/* Days since 2000-01-01 to YYYY-MM-DD, by the usual civil calendar. */
+static void pg_date(const char *p, char text[10])
+{
+  unsigned z = (unsigned)(pg_int4(p) + 730425), era = z / 146097;
+  unsigned doe = z - era * 146097;
+  unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+  unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+  unsigned mp = (5 * doy + 2) / 153, d = doy - (153 * mp + 2) / 5 + 1;
+  unsigned m = mp < 10 ? mp + 3 : mp - 9, y = yoe + era * 400 + (m <= 2);
+
+  text[0] = (char)('0' + y / 1000);
+  text[1] = (char)('0' + y / 100 % 10);
+  text[2] = (char)('0' + y / 10 % 10);
+  text[3] = (char)('0' + y % 10);
+  text[4] = text[7] = '-';
+  text[5] = (char)('0' + m / 10);
+  text[6] = (char)('0' + m % 10);
+  text[8] = (char)('0' + d / 10);
+  text[9] = (char)('0' + d % 10);
+}
+
+static int pg_trimmed(const char *p, int size)
+{
+  while (size && p[size - 1] == ' ')
+    size--;
+  return size;
+}
+
+static void pg_binary(char type, int col, const char *p, int size,
+                      struct bench_sum *sum)
+{
+  char date[10];
+
+  switch (type) {
+  case 'i':
+    bench_integer(sum, col, pg_int8(p));
+    break;
+  case 'n':
+    bench_integer(sum, col, pg_int4(p));
+    break;
+  case 'x':
+    sum->reals += pg_float8(p);
+    break;
+  case 'm':
+    sum->reals += pg_numeric(p);
+    break;
+  case 'd':
+    pg_date(p, date);
+    bench_text(sum, date, sizeof date);
+    break;
+  case 'c':
+    bench_text(sum, p, pg_trimmed(p, size));
+    break;
+  default:
+    bench_text(sum, p, size);
+  }
+}
+
+/* ---- single-row mode ----------------------------------------------------- */
+
+static PGconn *pg_conn(const struct client *client)
+{
+  return client->conn;
+}
+
+static void pg_result_rows(const PGresult *res, const char *cols,
+                           struct bench_sum *sum)
+{
+  for (int row = 0; row < PQntuples(res); row++) {
+    for (int i = 0; cols[i]; i++)
+      pg_binary(cols[i], i, PQgetvalue(res, row, i), PQgetlength(res, row, i),
+                sum);
+    if (!bench_more(sum)) break;
+  }
+}
+
+/* Each text is prepared once; its address tells texts apart. */
+static const char *pg_prepared(PGconn *conn, const char *sql)
+{
+  static struct {
+    PGconn *conn;
+    const char *sql;
+    char name[12];
+  } known[64];
+  int n = 0;
+  PGresult *res;
+
+  for (; n < 64 && known[n].sql; n++)
+    if (known[n].conn == conn && known[n].sql == sql) return known[n].name;
+  if (n == 64) bench_die(sql, "too many statements");
+  snprintf(known[n].name, sizeof known[n].name, "s%d", n);
+  res = PQprepare(conn, known[n].name, sql, 0, NULL);
+  if (PQresultStatus(res) != PGRES_COMMAND_OK)
+    bench_die(sql, PQerrorMessage(conn));
+  PQclear(res);
+  known[n].conn = conn;
+  known[n].sql = sql;
+  return known[n].name;
+}
+
+static void pg_scan_single(struct client *client, const char *sql,
+                           const char *cols, struct bench_sum *sum)
+{
+  PGconn *conn = pg_conn(client);
+  PGresult *res;
+
+  if (!PQsendQueryPrepared(conn, pg_prepared(conn, sql), 0, NULL, NULL, NULL,
+                           1) ||
+      !PQsetSingleRowMode(conn))
+    bench_die(sql, PQerrorMessage(conn));
+  while ((res = PQgetResult(conn)) != NULL) {
+    ExecStatusType status = PQresultStatus(res);
+
+    if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK)
+      bench_die(sql, PQerrorMessage(conn));
+    pg_result_rows(res, cols, sum);
+    PQclear(res);
+    if (sum->first_only) break;
+  }
+}
+
+/* ---- COPY ---------------------------------------------------------------- */
+
+static void pg_copy_row(const char *p, const char *cols, struct bench_sum *sum)
+{
+  p += 2;
+  for (int i = 0; cols[i]; i++) {
+    int size = pg_int4(p);
+
+    p += 4;
+    pg_binary(cols[i], i, p, size, sum);
+    p += size;
+  }
+}
+
+/* The end of a field of COPY's text form; undoes its backslashes in place. */
+static char *pg_field(char *p, char **end)
+{
+  char *to = p;
+
+  for (; *p != '\t' && *p != '\n'; *to++ = *p++)
+    if (*p == '\\') p++;
+  *end = to;
+  return p + 1;
+}
+
+static void pg_copy_line(char *p, const char *cols, struct bench_sum *sum)
+{
+  for (int i = 0; cols[i]; i++) {
+    char *end, *next = pg_field(p, &end);
+
+    *end = 0;
+    if (cols[i] == 'i' || cols[i] == 'n')
+      bench_integer(sum, i, strtoll(p, NULL, 10));
+    else if (cols[i] == 'x' || cols[i] == 'm')
+      sum->reals += strtod(p, NULL);
+    else if (cols[i] == 'c')
+      bench_text(sum, p, pg_trimmed(p, (int)(end - p)));
+    else
+      bench_text(sum, p, (int)(end - p));
+    p = next;
+  }
+}
+
+static void pg_scan_copy(struct client *client, const char *sql,
+                         const char *cols, struct bench_sum *sum)
+{
+  PGconn *conn = pg_conn(client);
+  bool binary = client->how == PG_COPY_BINARY, head = binary;
+  char *text = bench_format("COPY (%s) TO STDOUT%s", sql,
+                            binary ? " (FORMAT binary)" : "");
+  PGresult *res = PQexec(conn, text);
+  char *row;
+  int size;
+
+  if (PQresultStatus(res) != PGRES_COPY_OUT)
+    bench_die(text, PQerrorMessage(conn));
+  PQclear(res);
+  sqlite3_free(text);
+  while ((size = PQgetCopyData(conn, &row, 0)) > 0) {
+    /* The file's head comes together with the first row. */
+    char *p = head ? row + 19 : row;
+
+    head = false;
+    if (!binary)
+      pg_copy_line(p, cols, sum);
+    else if (pg_int2(p) >= 0)
+      pg_copy_row(p, cols, sum);
+    else
+      sum->rows--;
+    PQfreemem(row);
+    if (!bench_more(sum)) return;
+  }
+  if (size < -1) bench_die(sql, PQerrorMessage(conn));
+  while ((res = PQgetResult(conn)) != NULL)
+    PQclear(res);
+}
+
+/* ---- the client ---------------------------------------------------------- */
+
+/* After a scan that ended early: stop the server, take what is under way. */
+static void pg_stop(PGconn *conn)
+{
+  PGcancel *cancel = PQgetCancel(conn);
+  char error[256], *row;
+  PGresult *res;
+
+  PQcancel(cancel, error, sizeof error);
+  PQfreeCancel(cancel);
+  while ((res = PQgetResult(conn)) != NULL) {
+    if (PQresultStatus(res) == PGRES_COPY_OUT)
+      while (PQgetCopyData(conn, &row, 0) > 0)
+        PQfreemem(row);
+    PQclear(res);
+  }
+}
+
+static void pg_scan(struct client *client, const char *sql, const char *cols,
+                    struct bench_sum *sum)
+{
+  if (client->how == PG_SINGLE)
+    pg_scan_single(client, sql, cols, sum);
+  else
+    pg_scan_copy(client, sql, cols, sum);
+  if (sum->first_only) pg_stop(pg_conn(client));
+}
+
+static void pg_execute(PGconn *conn, const char *sql, const char *cols,
+                       const char *value, int length, struct bench_sum *sum)
+{
+  int format = 1;
+  PGresult *res = PQexecPrepared(conn, pg_prepared(conn, sql), 1, &value,
+                                 &length, &format, 1);
 
   if (PQresultStatus(res) != PGRES_TUPLES_OK)
-    bench_die("count", PQerrorMessage(plain_conn));
-  sum->rows = plain_int8(res, 0, 0);
+    bench_die(sql, PQerrorMessage(conn));
+  pg_result_rows(res, cols, sum);
   PQclear(res);
 }
 
-void plain_scan(struct bench_sum *sum)
+static void pg_lookup(struct client *client, const char *sql, const char *cols,
+                      const int64_t *key, int nkey, struct bench_sum *sum)
 {
-  PGresult *res;
+  for (int i = 0; i < nkey; i++) {
+    uint64_t bits = htobe64((uint64_t)key[i]);
 
-  if (!PQsendQueryPrepared(plain_conn, "scan", 0, NULL, NULL, NULL, 1) ||
-      !PQsetSingleRowMode(plain_conn))
-    bench_die("scan", PQerrorMessage(plain_conn));
-  while ((res = PQgetResult(plain_conn)) != NULL) {
-    if (PQresultStatus(res) == PGRES_SINGLE_TUPLE)
-      plain_row(res, 0, sum);
-    else if (PQresultStatus(res) != PGRES_TUPLES_OK)
-      bench_die("scan", PQerrorMessage(plain_conn));
-    PQclear(res);
+    pg_execute(pg_conn(client), sql, cols, (const char *)&bits, sizeof bits,
+               sum);
   }
 }
 
-void plain_lookup(const int64_t *key, int n, struct bench_sum *sum)
+/* A bigint[] in binary form. */
+static void pg_array(const int64_t *key, uint32_t n, char *to)
 {
-  for (int i = 0; i < n; i++) {
-    uint64_t bits = htobe64((uint64_t)key[i]);
-    const char *value = (const char *)&bits;
-    int length = sizeof bits, format = 1;
-    PGresult *res =
-      PQexecPrepared(plain_conn, "lookup", 1, &value, &length, &format, 1);
+  uint32_t head[] = {htonl(1), 0, htonl(20), htonl(n), htonl(1)};
+  uint32_t size = htonl(8);
 
-    if (PQresultStatus(res) != PGRES_TUPLES_OK)
-      bench_die("lookup", PQerrorMessage(plain_conn));
-    for (int row = 0; row < PQntuples(res); row++)
-      plain_row(res, row, sum);
-    PQclear(res);
+  memcpy(to, head, sizeof head);
+  to += sizeof head;
+  for (uint32_t i = 0; i < n; i++, to += 12) {
+    uint64_t bits = htobe64((uint64_t)key[i]);
+
+    memcpy(to, &size, 4);
+    memcpy(to + 4, &bits, 8);
   }
+}
+
+static void pg_batches(struct client *client, const char *sql, const char *cols,
+                       const int64_t *key, int nkey, int batch,
+                       struct bench_sum *sum)
+{
+  char *array = malloc(20 + 12 * (size_t)batch);
+
+  if (!array) bench_die("memory", "no more");
+  for (int i = 0; i < nkey; i += batch) {
+    int n = nkey - i < batch ? nkey - i : batch;
+
+    pg_array(key + i, (uint32_t)n, array);
+    pg_execute(pg_conn(client), sql, cols, array, 20 + 12 * n, sum);
+  }
+  free(array);
+}
+
+struct client *pg_client(const char *url, int how)
+{
+  static const struct client_ops ops = {pg_scan, pg_lookup, pg_batches};
+  struct client *client;
+  PGconn *conn;
+
+  if (!url || !*url) return NULL;
+  conn = PQconnectdb(url);
+  if (PQstatus(conn) != CONNECTION_OK) bench_die(url, PQerrorMessage(conn));
+  client = calloc(1, sizeof *client);
+  if (!client) bench_die("memory", "no more");
+  client->ops = &ops;
+  client->conn = conn;
+  client->how = how;
+  return client;
 }

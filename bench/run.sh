@@ -1,85 +1,242 @@
 #!/bin/sh
-# run.sh: start private servers, load a table of $ROWS rows into each, run the
-# benchmarks of this folder, print what they measured. It asserts nothing.
+# run.sh: start private servers, load them, run the benchmarks, print what they
+# measured. It asserts nothing.
 #
-# $EXT: the extension; $BIN: the folder of the compiled programs; $DRIVERS:
-# which of them. ROWS, LOOKUPS, ROUNDS: how much (bench.h).
+# $EXT: the extension; $BIN: the folder of the compiled program; $DRIVERS: which
+# servers. $BENCH: which parts of "scan memory lookup join tpch". Sizes: SIZE is
+# quick or full; ROWS, KEYS, LOOKUPS, ROUNDS, SF change single ones. KEEP=DIR:
+# servers and data stay there for the next run (a short path; to end them:
+# `tclsh test/servers.tcl stop DIR; rm -rf DIR`).
 set -eu
 
 cd "$(dirname "$0")/.."
-export ROWS="${ROWS:-1000000}" LOOKUPS="${LOOKUPS:-20000}" ROUNDS="${ROUNDS:-5}"
+if [ "${SIZE:-quick}" = full ]; then
+  set -- 5000000 100000 20000 5 0.1
+else
+  set -- 1000000 20000 5000 3 0.01
+fi
+export ROWS="${ROWS:-$1}" KEYS="${KEYS:-$2}" LOOKUPS="${LOOKUPS:-$3}" \
+  ROUNDS="${ROUNDS:-$4}" SF="${SF:-$5}" DBFED_CONFIG=
 ext=$(realpath "${EXT:-dbfed.so}")
-bin=${BIN:-build/bench}
+bench=$(realpath "${BIN:-build/bench}")/bench
 drivers=" ${DRIVERS:-pg mysql sqlite} "
+parts=" ${BENCH:-scan memory lookup join tpch} "
 has() { case $drivers in *" $1 "*) true ;; *) false ;; esac; }
+part() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
+for p in $parts; do
+  case $p in scan | memory | lookup | join | tpch) ;; *)
+    echo "run.sh: BENCH: unknown part '$p': scan memory lookup join tpch" >&2
+    exit 2
+    ;;
+  esac
+done
 
-work=$(mktemp -d /tmp/fedXXXXXX)
+# ---- servers
+work=${KEEP:-}
+[ -n "$work" ] || work=$(mktemp -d /tmp/fedXXXXXX)
 cleanup() {
+  [ -z "${KEEP:-}" ] || return 0
   tclsh test/servers.tcl stop "$work"
   rm -rf "$work"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
-export DBFED_CONFIG=
-
 kinds=
 if has pg; then kinds="$kinds pg"; fi
 if has mysql; then kinds="$kinds mysql"; fi
-if [ -n "$kinds" ]; then
+if [ ! -e "$work/env" ] && [ -n "$kinds" ]; then
+  mkdir -p "$work"
   # shellcheck disable=SC2086
-  vars=$(tclsh test/servers.tcl start "$work" $kinds)
-  eval "$vars"
+  tclsh test/servers.tcl start "$work" $kinds >"$work/env.new"
+  mv "$work/env.new" "$work/env"
 fi
+if [ -e "$work/env" ]; then . "$work/env"; fi
 
-if has pg; then
-  psql -Xq "$FED_TEST_PG_URL" <<END
-    CREATE TABLE bench(id bigint PRIMARY KEY, n int NOT NULL,
-      x double precision NOT NULL, t text NOT NULL);
+# ---- loading: each set once per folder and size
+pg() { psql -XqAt -v ON_ERROR_STOP=1 "$(pg_url "$1")"; }
+pg_url() { echo "$FED_TEST_PG_URL" | sed "s|/fedtest|/$1|"; }
+my() { mariadb --no-defaults -NB --local-infile=1 -S "$work/mysql.sock" -u fed "$1"; }
+my_url() { echo "$FED_TEST_MYSQL_URL" | sed "s|/fedtest|/$1|"; }
+fresh() { # fresh NAME SIZE: is this set still to be made?
+  [ "$(cat "$work/$1.loaded" 2>/dev/null)" != "$2" ] || return 1
+  echo "loading $1 ($2) ..." >&2
+  rm -f "$work/$1.loaded"
+}
+loaded() { echo "$2" >"$work/$1.loaded"; }
+
+wide_columns='l_orderkey bigint, l_partkey int, l_suppkey int, l_linenumber int,
+  l_quantity decimal(15,2), l_extendedprice decimal(15,2),
+  l_discount decimal(15,2), l_tax decimal(15,2), l_returnflag char(1),
+  l_linestatus char(1), l_shipdate date, l_commitdate date, l_receiptdate date,
+  l_shipinstruct char(25), l_shipmode char(10), l_comment varchar(44),
+  PRIMARY KEY(l_orderkey, l_linenumber)'
+
+load_pg() {
+  pg fedtest <<END
+    DROP DATABASE IF EXISTS bench;
+    DROP DATABASE IF EXISTS bench_fdw;
+    CREATE DATABASE bench;
+    CREATE DATABASE bench_fdw;
+END
+  pg bench <<END
+    CREATE TABLE bench(id bigint, n int NOT NULL, x double precision NOT NULL,
+      t text NOT NULL);
     INSERT INTO bench SELECT i, i % 1000, i / 8.0,
       'row number ' || i || ' of the benchmark'
     FROM generate_series(1, $ROWS) AS s(i);
-    VACUUM ANALYZE bench;
+    ALTER TABLE bench ADD PRIMARY KEY(id);
+    CREATE TABLE wide($wide_columns);
+    INSERT INTO wide SELECT i / 4, i % 200000, i % 10000, i % 4, i % 50 + 1,
+      (i * 7919::bigint % 10000000) / 100.0, i % 11 / 100.0, i % 9 / 100.0,
+      substr('ANR', i % 3 + 1, 1), substr('OF', i % 2 + 1, 1),
+      date '1992-01-02' + i % 2500, date '1992-01-20' + i % 2500,
+      date '1992-02-02' + i % 2500, 'DELIVER IN PERSON', 'TRUCK',
+      'comment of ordinary size ' || i
+    FROM generate_series(1, $ROWS / 5) AS s(i);
+    CREATE TABLE keyset(k bigint PRIMARY KEY);
+    INSERT INTO keyset SELECT 1 + i * 2654435761 % $ROWS
+    FROM generate_series(0, $KEYS - 1) AS s(i);
+    VACUUM ANALYZE;
 END
-fi
-if has mysql; then
-  mariadb --no-defaults -S "$work/mysql.sock" -u fed fedtest <<END
+  for m in 1 10; do
+    pg bench <<END
+      CREATE VIEW bench$m AS SELECT i::bigint AS id, i % 1000 AS n,
+        i / 8.0::double precision AS x,
+        'row number ' || i || ' of the benchmark' AS t
+      FROM generate_series(1, ${m}000000) AS s(i);
+END
+  done
+  pg bench_fdw <<END
+    CREATE EXTENSION postgres_fdw;
+    CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS(
+      host '$work', port '${FED_TEST_PG_URL##*port=}', dbname 'bench', fetch_size '10000');
+    CREATE USER MAPPING FOR CURRENT_USER SERVER loop OPTIONS(user 'fed');
+    IMPORT FOREIGN SCHEMA public LIMIT TO (bench, wide) FROM SERVER loop
+      INTO public;
+    ANALYZE;
+END
+}
+load_mysql() {
+  echo 'DROP DATABASE IF EXISTS bench; CREATE DATABASE bench' | my fedtest
+  my bench <<END
     CREATE TABLE bench(id bigint PRIMARY KEY, n int NOT NULL,
       x double NOT NULL, t varchar(100) NOT NULL);
     INSERT INTO bench SELECT seq, seq % 1000, seq / 8,
       concat('row number ', seq, ' of the benchmark') FROM seq_1_to_$ROWS;
-    ANALYZE TABLE bench;
+    CREATE TABLE wide($wide_columns);
+    INSERT INTO wide SELECT seq DIV 4, seq % 200000, seq % 10000, seq % 4,
+      seq % 50 + 1, (seq * 7919 % 10000000) / 100, seq % 11 / 100,
+      seq % 9 / 100, substr('ANR', seq % 3 + 1, 1),
+      substr('OF', seq % 2 + 1, 1),
+      date '1992-01-02' + INTERVAL seq % 2500 DAY,
+      date '1992-01-20' + INTERVAL seq % 2500 DAY,
+      date '1992-02-02' + INTERVAL seq % 2500 DAY, 'DELIVER IN PERSON',
+      'TRUCK', concat('comment of ordinary size ', seq)
+    FROM seq_1_to_$((ROWS / 5));
+    CREATE TABLE keyset(k bigint PRIMARY KEY);
+    INSERT INTO keyset SELECT 1 + seq * 2654435761 % $ROWS
+    FROM seq_0_to_$((KEYS - 1));
+    ANALYZE TABLE bench, wide, keyset;
 END
-fi >"$work/load.log"
-if has sqlite; then
+  for m in 1 10; do
+    my bench <<END
+      CREATE VIEW bench$m AS SELECT seq AS id, seq % 1000 AS n, seq / 8e0 AS x,
+        concat('row number ', seq, ' of the benchmark') AS t
+      FROM seq_1_to_${m}000000;
+END
+  done
+}
+load_sqlite() {
+  rm -f "$work/bench.db"
   sqlite3 "$work/bench.db" <<END
     CREATE TABLE bench(id INTEGER PRIMARY KEY, n INT NOT NULL,
       x DOUBLE NOT NULL, t TEXT NOT NULL);
-    WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s
-                            WHERE i < $ROWS)
-    INSERT INTO bench SELECT i, i % 1000, i / 8.0,
-      'row number ' || i || ' of the benchmark' FROM s;
+    INSERT INTO bench SELECT value, value % 1000, value / 8.0,
+      'row number ' || value || ' of the benchmark'
+    FROM generate_series(1, $ROWS);
     ANALYZE;
 END
+}
+
+if part scan || part memory || part lookup || part join; then
+  for kind in pg mysql sqlite; do
+    if has $kind && fresh $kind "$ROWS rows, $KEYS keys"; then
+      load_$kind >"$work/load.log"
+      loaded $kind "$ROWS rows, $KEYS keys"
+    fi
+  done
 fi
 
-echo "dbfed $(cat VERSION); $ROWS rows of four columns, $LOOKUPS lookups," \
+tables='region nation supplier part partsupp customer orders lineitem'
+load_tpch() {
+  rm -f "$work/tpch.db"
+  sed 's/ integer/ INTEGER/g; s/ decimal(15,2)/ REAL/g; s/ date / TEXT /g
+    s/ \(var\)*char([0-9]*)/ TEXT/g' bench/tpch/schema.sql >"$work/tpch.sql"
+  sqlite3 "$work/tpch.db" <"$work/tpch.sql"
+  "$bench" - tpch-generate "$work/tpch.db" "$SF"
+  (cat bench/tpch/index.sql; echo 'ANALYZE;') | sqlite3 "$work/tpch.db"
+  if has pg; then
+    printf 'DROP DATABASE IF EXISTS tpch;\nCREATE DATABASE tpch;' | pg fedtest
+    pg tpch <bench/tpch/schema.sql
+    for t in $tables; do
+      tpch_rows $t | psql -Xq "$(pg_url tpch)" -c "COPY $t FROM STDIN"
+    done
+    (cat bench/tpch/index.sql; echo 'VACUUM ANALYZE;') | pg tpch
+  fi
+  if has mysql; then
+    echo 'DROP DATABASE IF EXISTS tpch; CREATE DATABASE tpch' | my fedtest
+    my tpch <bench/tpch/schema.sql
+    for t in $tables; do
+      tpch_rows $t >"$work/tpch.tsv"
+      echo "LOAD DATA LOCAL INFILE '$work/tpch.tsv' INTO TABLE $t" | my tpch
+    done
+    rm -f "$work/tpch.tsv"
+    (cat bench/tpch/index.sql
+      echo "ANALYZE TABLE $(echo "$tables" | tr ' ' ,);") | my tpch
+  fi
+}
+tpch_rows() {
+  sqlite3 -separator "$(printf '\t')" "$work/tpch.db" "SELECT * FROM $1"
+}
+if part tpch && fresh tpch "scale $SF"; then
+  load_tpch >"$work/load.log"
+  loaded tpch "scale $SF"
+fi
+
+# ---- running
+echo "dbfed $(cat VERSION); $ROWS rows, $KEYS keys, $LOOKUPS lookups;" \
   "median of $ROUNDS rounds"
 echo "on $(nproc) cores, load average $(cut -d' ' -f1 /proc/loadavg)"
-echo
-printf '%-19s%-15s%10s%10s%12s%12s\n' \
-  server work dbfed/s plain/s dbfed/plain 'in CPU time'
-run() {
-  "$bin/$1" "$ext" "$2"
-  "$bin/$1" "$ext" "$2" memory
-}
-if has pg; then run pg "$FED_TEST_PG_URL"; fi
-if has mysql; then run mysql "$FED_TEST_MYSQL_URL"; fi
-if has sqlite; then run sqlite "sqlite:$work/bench.db"; fi
-cat <<'END'
+if has pg; then
+  BENCH_PG=$(pg_url bench) BENCH_FDW=$(pg_url bench_fdw)
+  export BENCH_PG BENCH_FDW
+  echo "PostgreSQL $(echo 'SHOW server_version' | pg bench)"
+fi
+if has mysql; then
+  BENCH_MYSQL=$(my_url bench)
+  export BENCH_MYSQL
+  echo "MariaDB $(echo 'SELECT version()' | my fedtest)"
+fi
+if has sqlite; then export BENCH_SQLITE="sqlite:$work/bench.db"; fi
+for p in scan memory lookup join; do
+  if ! part $p; then continue; fi
+  for kind in pg mysql sqlite; do
+    if ! has $kind; then continue; fi
+    if [ $kind = sqlite ] && [ $p = memory -o $p = join ]; then continue; fi
+    "$bench" "$ext" $p $kind
+  done
+done
 
-plain: the same work in a loop over libpq (prepared, binary, single-row mode),
-Connector/C (prepared, binary, unbuffered), or sqlite3_step() on the file
-itself. 1.00 is as fast as that loop; dbfed's rows pass through SQLite, too. The
-last column compares the client's CPU time, which other work on the machine
-disturbs less.
-END
+tpch() { # tpch TITLE URL GLOB ...
+  title=$1
+  shift
+  "$bench" "$ext" tpch "$title" "$work/tpch.db" bench/tpch/queries.sql "$SF" "$@"
+}
+if part tpch; then
+  unset BENCH_PG BENCH_MYSQL BENCH_SQLITE
+  if has pg; then tpch 'all on PostgreSQL' "$(pg_url tpch)" '*'; fi
+  if has pg && has mysql; then
+    tpch 'lineitem, part, partsupp, region on PostgreSQL, the rest on MariaDB' \
+      "$(pg_url tpch)" '[lpr]*' "$(my_url tpch)" '[cnos]*'
+  fi
+fi

@@ -1,6 +1,7 @@
 #!/bin/sh
-# deps.sh [-n] build|test|demo|lint|all ...: install the Debian packages that
-# are missing for these jobs, and only those. -n: name them, install nothing.
+# deps.sh [-n] JOB ...: install the Debian packages that are missing for these
+# jobs, and only those: build test demo bench lint all. -n: name them, install
+# nothing.
 # DRIVERS (default: all) decides which client libraries and servers count.
 set -eu
 
@@ -21,6 +22,12 @@ tests() {
   if has pg; then add postgresql postgresql-contrib; fi
   if has mysql; then add mariadb-server; fi
 }
+# What dbfed is compared with, if it can be had: part of no other job.
+bench() {
+  if has pg && apt-cache show libsqlite3-mod-virtualpg >/dev/null 2>&1; then
+    add libsqlite3-mod-virtualpg
+  fi
+}
 lint() {
   add clang clang-format clang-tidy cppcheck universal-ctags valgrind gcovr \
     libclang-rt-14-dev
@@ -30,10 +37,11 @@ for job in "$@"; do
   build) build ;;
   test) build; tests ;;
   demo) build; add sqlite3 ;;
+  bench) build; tests; bench ;;
   lint) build; lint ;;
   all) build; tests; lint ;;
   *)
-    echo "deps.sh: unknown job '$job': build, test, demo, lint or all" >&2
+    echo "deps.sh: unknown job '$job': build, test, demo, bench, lint or all" >&2
     exit 2
     ;;
   esac

@@ -1,0 +1,347 @@
+/* parts: the contests about scans, lookups, counts and joins. */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+
+#define NARROW "SELECT id, n, x, t FROM "
+#define WIDE                                                                   \
+  "SELECT l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, "        \
+  "l_extendedprice, l_discount, l_tax, l_returnflag, l_linestatus, "           \
+  "l_shipdate, l_commitdate, l_receiptdate, l_shipinstruct, l_shipmode, "      \
+  "l_comment FROM "
+#define WIDE_COLS "innnmmmmccdddcct"
+
+/* Everything that can read the tables of one kind of server. */
+struct cast {
+  sqlite3 *fed;
+  struct client *dbfed;
+  const char *schema; /* p, m or s in `fed` */
+  struct client *bare, *copy_binary, *copy_text;
+  struct client *virtualpg, *fdw;
+};
+
+static struct cast parts_pg(void)
+{
+  struct cast cast = {0};
+#ifdef FED_WITH_PG
+  const char *url = getenv("BENCH_PG"), *fdw = getenv("BENCH_FDW");
+
+  cast.bare = pg_client(url, PG_SINGLE);
+  cast.copy_binary = pg_client(url, PG_COPY_BINARY);
+  cast.copy_text = pg_client(url, PG_COPY_TEXT);
+  cast.virtualpg = host_client(host_open_virtualpg(url));
+  cast.fdw = pg_client(fdw, PG_SINGLE);
+#endif
+  return cast;
+}
+
+static struct cast parts_cast(const char *ext, const char *backend)
+{
+  struct cast cast = {0};
+
+  if (*backend == 'p') cast = parts_pg();
+#ifdef FED_WITH_MYSQL
+  if (*backend == 'm') cast.bare = mysql_client(getenv("BENCH_MYSQL"));
+#endif
+  if (*backend == 's')
+    cast.bare =
+      host_client(host_open(getenv("BENCH_SQLITE") + strlen("sqlite:")));
+  if (!cast.bare) bench_die(backend, "no such server here");
+  cast.fed = host_open_fed(ext);
+  cast.dbfed = host_client(cast.fed);
+  cast.schema = *backend == 'p' ? "p" : *backend == 'm' ? "m" : "s";
+  return cast;
+}
+
+static const char *parts_bare_name(const struct cast *cast)
+{
+  return *cast->schema == 'p'   ? "libpq, binary, single-row"
+         : *cast->schema == 'm' ? "Connector/C, prepared"
+                                : "SQLite itself";
+}
+
+static const char *parts_backend(const struct cast *cast)
+{
+  return *cast->schema == 'p'   ? "PostgreSQL"
+         : *cast->schema == 'm' ? "MariaDB"
+                                : "SQLite";
+}
+
+/* ---- scans --------------------------------------------------------------- */
+
+/* `fed` and `sql`: the text for dbfed and for everyone else. */
+static struct contest parts_contest(struct cast *cast, enum bench_work work,
+                                    const char *fed, const char *sql)
+{
+  struct contest c = {0};
+
+  contest_add(&c, "dbfed", cast->dbfed, work, fed);
+  contest_add(&c, parts_bare_name(cast), cast->bare, work, sql);
+  if (cast->copy_binary && work != BENCH_LOOKUP) {
+    contest_add(&c, "libpq, COPY BINARY", cast->copy_binary, work, sql);
+    contest_add(&c, "libpq, COPY text", cast->copy_text, work, sql);
+  }
+  return c;
+}
+
+static void parts_peers(struct contest *c, struct cast *cast,
+                        enum bench_work work, const char *virtualpg,
+                        const char *fdw)
+{
+  if (cast->virtualpg)
+    contest_add(c, "VirtualPG", cast->virtualpg, work, virtualpg)->peer = true;
+  if (cast->fdw)
+    contest_add(c, "postgres_fdw", cast->fdw, work, fdw)->peer = true;
+}
+
+static void parts_narrow(struct cast *cast, enum bench_work work,
+                         const char *title, enum bench_goal goal, double limit)
+{
+  const char *sql = NARROW "bench";
+  char *fed = bench_format(NARROW "%s.bench", cast->schema);
+  struct contest c = parts_contest(cast, work, fed, sql);
+
+  parts_peers(&c, cast, work, sql, sql);
+  c.cols = "inxt";
+  c.title = bench_format("%s: %s", parts_backend(cast), title);
+  c.goal = goal;
+  c.limit = limit;
+  contest_run(&c);
+}
+
+static void parts_wide(struct cast *cast)
+{
+  const char *sql = WIDE "wide";
+  char *fed = bench_format(WIDE "%s.wide", cast->schema);
+  struct contest c = parts_contest(cast, BENCH_SCAN, fed, sql);
+
+  parts_peers(&c, cast, BENCH_SCAN, sql, sql);
+  c.cols = WIDE_COLS;
+  c.title = bench_format("%s: scan, 16 columns", parts_backend(cast));
+  c.goal = BENCH_RATE;
+  c.limit = 0.85;
+  contest_run(&c);
+}
+
+/* The sums are computed by SQLite: rows do not leave it. */
+static void parts_sums(struct cast *cast)
+{
+  char *fed = bench_format("SELECT sum(id), sum(n), sum(x), sum(length(t)) "
+                           "FROM %s.bench",
+                           cast->schema);
+  struct contest c = {.cols = "iixi", .goal = BENCH_TIME};
+
+  c.title = bench_format("%s: sum of each column", parts_backend(cast));
+  contest_add(&c, "dbfed", cast->dbfed, BENCH_SCAN, fed);
+  contest_run(&c);
+}
+
+void part_scan(const char *ext, const char *backend)
+{
+  struct cast cast = parts_cast(ext, backend);
+
+  parts_narrow(&cast, BENCH_SCAN, "scan, 4 columns", BENCH_RATE,
+               *backend == 'p'   ? 0.80
+               : *backend == 'm' ? 0.75
+                                 : 0);
+  parts_sums(&cast);
+  if (*backend != 's') parts_wide(&cast);
+  parts_narrow(&cast, BENCH_FIRST, "first row of that scan", BENCH_EXTRA_MS,
+               *backend == 's' ? 0 : 2);
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+/* The process's peak in kB, or 0 where /proc does not tell. */
+static long parts_peak(void)
+{
+  char line[256];
+  long kb = 0;
+  FILE *in = fopen("/proc/self/status", "r");
+
+  while (in && fgets(line, sizeof line, in))
+    if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+  if (in) fclose(in);
+  return kb;
+}
+
+/* Idle: loaded, attached, one row read. */
+static void parts_measure(const char *ext, const char *sql)
+{
+  struct client *client = host_client(host_open_fed(ext));
+  struct bench_sum sum = {.first_only = true}, all = {0};
+  long idle;
+
+  client->ops->scan(client, sql, "inxt", &sum);
+  idle = parts_peak();
+  client->ops->scan(client, sql, "inxt", &all);
+  printf("  %10lld rows: %6.1f MB above %.1f MB idle\n", (long long)all.rows,
+         (double)(parts_peak() - idle) / 1024, (double)idle / 1024);
+  fflush(stdout);
+}
+
+/* A peak never falls: each is measured by a process of its own. */
+void part_memory(const char *ext, const char *backend)
+{
+  static const int millions[] = {1, 10};
+
+  printf("\nmemory of a scan (%s); the goal is at most 16 MB\n", backend);
+  fflush(stdout);
+  for (int i = 0; i < 2; i++) {
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid < 0) bench_die("fork", "failed");
+    if (pid == 0) {
+      parts_measure(ext,
+                    bench_format(NARROW "%.1s.bench%d", backend, millions[i]));
+      exit(0);
+    }
+    if (waitpid(pid, &status, 0) != pid || status)
+      bench_die("memory", "the scan failed");
+  }
+}
+
+/* ---- lookups, counts ----------------------------------------------------- */
+
+static void parts_keyed(struct cast *cast)
+{
+  const char *sql = bench_format(NARROW "bench WHERE id = %s",
+                                 *cast->schema == 'p' ? "$1" : "?");
+  char *fed = bench_format(NARROW "%s.bench WHERE id = ?", cast->schema);
+  struct contest c = parts_contest(cast, BENCH_LOOKUP, fed, sql);
+
+  parts_peers(&c, cast, BENCH_LOOKUP, NARROW "bench WHERE id = ?", sql);
+  for (int i = 0; i < c.n; i++)
+    if (c.entry[i].client == cast->virtualpg && cast->virtualpg)
+      c.entry[i].nkey = 3;
+  c.cols = "inxt";
+  c.title = bench_format("%s: lookups by key", parts_backend(cast));
+  c.goal = BENCH_TIME;
+  c.limit = *cast->schema == 's' ? 0 : 1.15;
+  c.nkey = bench_setting("LOOKUPS", 20000);
+  c.key = bench_keys(c.nkey, bench_setting("ROWS", 1000000));
+  contest_run(&c);
+}
+
+static void parts_count(struct cast *cast, const char *where)
+{
+  const char *sql = bench_format("SELECT count(*) FROM bench%s", where);
+  char *fed =
+    bench_format("SELECT count(*) FROM %s.bench%s", cast->schema, where);
+  struct contest c = {.cols = "i", .goal = BENCH_TIME};
+
+  contest_add(&c, "dbfed", cast->dbfed, BENCH_SCAN, fed);
+  contest_add(&c, parts_bare_name(cast), cast->bare, BENCH_SCAN, sql);
+  parts_peers(&c, cast, BENCH_SCAN, sql, sql);
+  c.title = bench_format("%s: count(*)%s", parts_backend(cast), where);
+  c.limit = *cast->schema == 's' ? 0 : 1.2;
+  contest_run(&c);
+}
+
+void part_lookup(const char *ext, const char *backend)
+{
+  struct cast cast = parts_cast(ext, backend);
+  int rows = bench_setting("ROWS", 1000000);
+
+  parts_keyed(&cast);
+  parts_count(&cast, "");
+  parts_count(&cast, " WHERE n < 100");
+  parts_count(&cast, bench_format(" WHERE id > %d AND x > 5", rows / 10 * 9));
+}
+
+/* ---- joins --------------------------------------------------------------- */
+
+/* Keys at a time that the bare side tries. */
+static const int parts_batch[] = {100, 500, 1000, 5000, 20000, 50000};
+
+static void parts_join(struct cast *cast, const char *title, const char *sql,
+                       double limit, struct client *from)
+{
+  struct contest c = {.cols = "inxt", .goal = BENCH_TIME, .fed = cast->fed};
+  struct entry *hand;
+
+  c.title = bench_format("%s: %s", parts_backend(cast), title);
+  c.limit = limit;
+  c.nkey = bench_setting("KEYS", 100000);
+  c.key = bench_keys(c.nkey, bench_setting("ROWS", 1000000));
+  contest_add(&c, "dbfed", cast->dbfed, BENCH_SCAN, sql);
+  hand = contest_add(&c,
+                     *cast->schema == 'p' ? "bare, = ANY, keys at a time"
+                                          : "bare, IN, keys at a time",
+                     cast->bare, BENCH_BATCHES,
+                     *cast->schema == 'p' ? NARROW
+                       "bench WHERE id = ANY($1::bigint[])"
+                                          : NARROW "bench WHERE id IN ");
+  hand->from = from;
+  hand->from_sql = "SELECT k FROM keyset";
+  contest_tune(&c, 1, parts_batch, sizeof parts_batch / sizeof *parts_batch);
+  contest_run(&c);
+  free(c.key);
+}
+
+/* The keys as a local table, with and without an index. */
+static void parts_local_keys(sqlite3 *db)
+{
+  char *sql = bench_format(
+    "WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s "
+    "WHERE i + 1 < %d) INSERT INTO keys SELECT 1 + i * 2654435761 %% %d, "
+    "'key ' || i FROM s;"
+    "INSERT INTO keys_pk SELECT k, v FROM keys",
+    bench_setting("KEYS", 100000), bench_setting("ROWS", 1000000));
+
+  host_exec(db, "CREATE TABLE keys(k INTEGER, v TEXT);"
+                "CREATE TABLE keys_pk(k INTEGER PRIMARY KEY, v TEXT)");
+  host_exec(db, sql);
+  sqlite3_free(sql);
+}
+
+static void parts_local_joins(struct cast *cast, const char *how)
+{
+  static const struct {
+    const char *title, *table;
+    bool in;
+    double limit;
+  } work[] = {
+    {"IN (SELECT local key)",   "keys",    true,  1.5},
+    {"JOIN local",              "keys",    false, 4  },
+    {"JOIN local, primary key", "keys_pk", false, 4  },
+  };
+
+  for (size_t i = 0; i < sizeof work / sizeof *work; i++)
+    parts_join(
+      cast, bench_format("%s, %s", work[i].title, how),
+      work[i].in
+        ? bench_format(NARROW "%s.bench WHERE id IN (SELECT k FROM %s)",
+                       cast->schema, work[i].table)
+        : bench_format("SELECT b.id, b.n, b.x, b.t FROM %s l JOIN %s.bench b "
+                       "ON b.id = l.k",
+                       work[i].table, cast->schema),
+      work[i].limit, NULL);
+}
+
+/* The keys stand on the other server. */
+static void parts_remote_join(struct cast *cast, struct cast *other)
+{
+  parts_join(
+    cast, bench_format("JOIN keys of %s", parts_backend(other)),
+    bench_format("SELECT b.id, b.n, b.x, b.t FROM %s.keyset k JOIN %s.bench b "
+                 "ON b.id = k.k",
+                 other->schema, cast->schema),
+    2, other->bare);
+}
+
+void part_join(const char *ext, const char *backend)
+{
+  struct cast cast = parts_cast(ext, backend), other;
+  const char *url = getenv(*backend == 'p' ? "BENCH_MYSQL" : "BENCH_PG");
+
+  parts_local_keys(cast.fed);
+  parts_local_joins(&cast, "no ANALYZE");
+  host_exec(cast.fed, "ANALYZE main");
+  parts_local_joins(&cast, "ANALYZE");
+  if (!url || !*url) return;
+  other = parts_cast(ext, *backend == 'p' ? "mysql" : "pg");
+  parts_remote_join(&cast, &other);
+}
