@@ -167,8 +167,9 @@ static int shadow_read_column(struct fed_table *table, sqlite3_stmt *stmt,
   if (!col) return fed_err_nomem(err);
   col->class = (enum fed_class) class;
   col->textcmp = (enum fed_textcmp)textcmp;
-  col->notnull = sqlite3_column_int(stmt, 5) != 0;
-  col->key = sqlite3_column_int(stmt, 6);
+  col->unicode = sqlite3_column_int(stmt, 5) != 0;
+  col->notnull = sqlite3_column_int(stmt, 6) != 0;
+  col->key = sqlite3_column_int(stmt, 7);
   if (*collation && !(col->collation = fed_strdup(collation)))
     return fed_err_nomem(err);
   return SQLITE_OK;

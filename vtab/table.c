@@ -21,6 +21,7 @@ static bool relation_copy_column(struct fed_relation *to,
   if (!col) return false;
   col->class = from->class;
   col->textcmp = from->textcmp;
+  col->unicode = from->unicode;
   col->notnull = from->notnull;
   col->key = from->key;
   if (!from->collation) return true;
@@ -61,8 +62,8 @@ bool relation_equal(const struct fed_relation *a, const struct fed_relation *b)
 
     if (strcmp(x->name, y->name) || strcmp(x->type, y->type) ||
         !relation_same(x->collation, y->collation) || x->class != y->class ||
-        x->textcmp != y->textcmp || x->notnull != y->notnull ||
-        x->key != y->key)
+        x->textcmp != y->textcmp || x->unicode != y->unicode ||
+        x->notnull != y->notnull || x->key != y->key)
       return false;
   }
   return true;
