@@ -229,6 +229,13 @@ bool term_op_of(unsigned char op, enum term_op *out, bool *is);
 enum term_fit term_fit(const struct fed_dialect *dialect,
                        const struct fed_column *col, enum term_op op);
 
+/*
+ * Why the table does not say exact: one clause, as in "local: ...". NULL
+ * where it does. Static.
+ */
+const char *term_why(const struct fed_dialect *dialect,
+                     const struct fed_column *col, enum term_op op);
+
 /* May ORDER BY on the column be left to the server? */
 bool term_sorts(const struct fed_dialect *dialect,
                 const struct fed_column *col);
