@@ -177,6 +177,35 @@ static void function_trust(sqlite3_context *ctx, int argc, sqlite3_value **argv)
   function_result(ctx, rc, &err, 1);
 }
 
+/* fed_pushdown([table,] ['on'|'off']) */
+static void function_pushdown(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *table = NULL, *state = NULL;
+  int rc = SQLITE_OK;
+
+  if (argc > 2)
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "usage: fed_pushdown([table] [, 'on'|'off'])");
+  if (rc == SQLITE_OK && argc > 0 &&
+      !(table = function_text(argv, 0, "the table", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK && argc > 1 &&
+      !(state = function_text(argv, 1, "the state", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK && argc == 1 && fed_pushdown_is_state(table)) {
+    state = table;
+    table = NULL;
+  }
+  if (rc == SQLITE_OK)
+    rc = fed_pushdown(function_db(ctx), table, state, &state, &err);
+  if (rc == SQLITE_OK)
+    sqlite3_result_text(ctx, state, -1, SQLITE_STATIC);
+  else
+    fed_result_err(ctx, &err);
+}
+
 static void function_exec(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
   struct fed_err err = FED_ERR_INIT;
@@ -234,6 +263,7 @@ const struct fed_function fed_functions[] = {
   {"fed_detach",      1,  function_detach     },
   {"fed_refresh",     1,  function_refresh    },
   {"fed_trust",       1,  function_trust      },
+  {"fed_pushdown",    -1, function_pushdown   },
   {"fed_exec",        -1, function_exec       },
   {"fed_version",     0,  function_version    },
 #ifdef FED_TEST
@@ -261,11 +291,14 @@ const struct fed_help fed_function_help[] = {
   {.name = "fed_trust",
    .usage = "fed_trust(schema)",
    .help = "let the tables kept in a database file reach their servers"},
+  {.name = "fed_pushdown",
+   .usage = "fed_pushdown([table] [, 'on'|'off'])",
+   .help = "keep the work of queries here, or leave it to the servers"},
   {.name = "fed_exec",
    .usage = "fed_exec(server, sql [, argument...])",
    .help = "run one statement in the server's own dialect; rows affected"},
   {.name = "fed_version",
    .usage = "fed_version()",
    .help = "the version of dbfed"},
-  {.name = NULL                                   },
+  {.name = NULL},
 };

@@ -14,6 +14,7 @@ static struct fed_db *db_new(sqlite3 *db, const struct fed_help *help)
   fed_list_init(&fdb->fetches);
   fed_list_init(&fdb->attached);
   fed_list_init(&fdb->trusted);
+  fed_list_init(&fdb->unpushed);
   return fdb;
 }
 
@@ -30,6 +31,7 @@ void fed_db_unref(void *arg)
   if (!fdb || --fdb->refs > 0) return;
   attach_release(fdb);
   trust_release(fdb);
+  pushdown_release(fdb);
   fed_free(fdb);
 }
 
@@ -59,6 +61,19 @@ struct fed_wait fed_db_wait(struct fed_db *fdb)
 {
   return (struct fed_wait){
     .deadline = FED_WAIT_FOREVER, .interrupted = db_interrupted, .arg = fdb};
+}
+
+/*
+ * A change of any setting does it. This one is changed back at once; neither
+ * value is in force while a statement is planned.
+ */
+void db_expire(struct fed_db *fdb)
+{
+  int was = 0;
+
+  sqlite3_db_config(fdb->db, SQLITE_DBCONFIG_ENABLE_QPSG, -1, &was);
+  sqlite3_db_config(fdb->db, SQLITE_DBCONFIG_ENABLE_QPSG, !was, NULL);
+  sqlite3_db_config(fdb->db, SQLITE_DBCONFIG_ENABLE_QPSG, was, NULL);
 }
 
 int db_error(struct fed_db *fdb, int rc, struct fed_err *err)

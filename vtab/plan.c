@@ -15,6 +15,10 @@
 #define PLAN_ROW          3.0
 #define PLAN_UNKNOWN_ROWS 100000.0
 
+/* Why something stays here, where more than one of them can say it. */
+#define PLAN_OFF   "pushdown is off"
+#define PLAN_UTF16 "this database is in UTF-16, and sorts text by its bytes"
+
 /* ---- the layout behind idxStr ------------------------------------------ */
 
 struct plan_term *plan_terms(const struct plan *plan)
@@ -92,16 +96,6 @@ static bool plan_has_text(const struct fed_column *col)
   return storage == FED_TEXT || storage == FED_NULL;
 }
 
-/* Comparisons of text mean what the server means only under one collation. */
-static bool plan_collates(sqlite3 *db, sqlite3_index_info *info, int i,
-                          const struct fed_column *col, enum term_op op)
-{
-  if (op > TERM_GE || !plan_has_text(col)) return true;
-  if (sqlite3_stricmp(sqlite3_vtab_collation(info, i), term_collation(col)))
-    return false;
-  return op < TERM_LT || plan_is_utf8(db);
-}
-
 /*
  * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
  * where they stand in the ON of a LEFT JOIN to another, whose rows they must
@@ -134,27 +128,55 @@ static bool plan_is_of_where(sqlite3_index_info *info, int i, enum term_op op)
   return false;
 }
 
-/* Can constraint `i` be sent? Fills *term. */
-static bool plan_term(const struct fed_table *table,
-                      const struct fed_dialect *dialect,
-                      sqlite3_index_info *info, int i, struct plan_term *term)
+/* Why a term that the server could answer is not sent after all, or NULL. */
+static const char *plan_term_bar(const struct fed_table *table,
+                                 sqlite3_index_info *info, int i,
+                                 const struct fed_column *col, enum term_op op)
+{
+  if (op <= TERM_GE && plan_has_text(col)) {
+    if (sqlite3_stricmp(sqlite3_vtab_collation(info, i), term_collation(col)))
+      return "the comparison has another collation than the column";
+    if (op >= TERM_LT && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
+  }
+  if (!plan_is_of_where(info, i, op))
+    return "this SQLite does not tell WHERE from the ON of a LEFT JOIN";
+  if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db))
+    return "this connection has a LIKE of its own";
+  return NULL;
+}
+
+static struct plan_verdict plan_local(const char *why)
+{
+  return (struct plan_verdict){.fit = TERM_LOCAL, .why = why};
+}
+
+struct plan_verdict plan_term(const struct fed_table *table,
+                              const struct fed_dialect *dialect,
+                              sqlite3_index_info *info, int i,
+                              struct plan_term *term)
 {
   const struct sqlite3_index_constraint *c = &info->aConstraint[i];
-  int col = c->iColumn < 0 ? table->rowid : c->iColumn;
+  int at = c->iColumn < 0 ? table->rowid : c->iColumn;
+  const struct fed_column *col;
   sqlite3_value *literal = NULL;
+  const char *bar;
+  enum term_fit fit;
   enum term_op op;
 
-  if (!c->usable || col < 0 || !term_op_of(c->op, &op, &term->is)) return false;
-  if (term_fit(dialect, &table->rel.col[col], op) == TERM_LOCAL ||
-      !plan_collates(table->fdb->db, info, i, &table->rel.col[col], op) ||
-      !plan_is_of_where(info, i, op))
-    return false;
-  if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db)) return false;
-  term->col = (int16_t)col;
+  if (!pushdown_is_on(table)) return plan_local(PLAN_OFF);
+  if (!c->usable) return plan_local("its value is not known yet at this place");
+  if (at < 0 || !term_op_of(c->op, &op, &term->is))
+    return plan_local("this operator is never sent");
+  col = &table->rel.col[at];
+  fit = term_fit(dialect, col, op);
+  if (fit == TERM_LOCAL) return plan_local(term_why(dialect, col, op));
+  bar = plan_term_bar(table, info, i, col, op);
+  if (bar) return plan_local(bar);
+  term->col = (int16_t)at;
   term->op = (uint8_t)op;
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
-  return true;
+  return (struct plan_verdict){fit, term_why(dialect, col, op)};
 }
 
 static bool plan_is_limit(unsigned char op)
@@ -170,7 +192,8 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
   for (int i = 0; i < info->nConstraint; i++) {
     struct plan_term term = {0};
 
-    if (!plan_term(table, plan->dialect, info, i, &term)) continue;
+    if (plan_term(table, plan->dialect, info, i, &term).fit == TERM_LOCAL)
+      continue;
     if (term.in) sqlite3_vtab_in(info, i, 1);
     terms[plan->nterm++] = term;
     info->aConstraintUsage[i].argvIndex = plan->nterm;
@@ -179,22 +202,37 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
 
 /* ---- order and limit --------------------------------------------------- */
 
-static bool plan_take_order(struct fed_table *table, struct plan *plan,
+static const char *plan_order_bar(const struct fed_table *table,
+                                  const struct fed_dialect *dialect,
+                                  const sqlite3_index_info *info)
+{
+  if (!pushdown_is_on(table)) return PLAN_OFF;
+  for (int i = 0; i < info->nOrderBy; i++) {
+    int at = info->aOrderBy[i].iColumn;
+    const struct fed_column *col;
+
+    if (at < 0) at = table->rowid;
+    if (at < 0) return "the rowid is made here";
+    col = &table->rel.col[at];
+    if (!term_sorts(dialect, col))
+      return "the server sorts this type in another order";
+    if (plan_has_text(col) && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
+  }
+  return NULL;
+}
+
+static void plan_take_order(const struct fed_table *table, struct plan *plan,
                             sqlite3_index_info *info, struct plan_order *order)
 {
+  if (plan_order_bar(table, plan->dialect, info)) return;
   for (int i = 0; i < info->nOrderBy; i++) {
     int col = info->aOrderBy[i].iColumn;
 
-    if (col < 0) col = table->rowid;
-    if (col < 0 || !term_sorts(plan->dialect, &table->rel.col[col]) ||
-        (plan_has_text(&table->rel.col[col]) && !plan_is_utf8(table->fdb->db)))
-      return false;
-    order[i].col = (int16_t)col;
+    order[i].col = (int16_t)(col < 0 ? table->rowid : col);
     order[i].desc = info->aOrderBy[i].desc != 0;
   }
   plan->norder = (int16_t)info->nOrderBy;
   info->orderByConsumed = info->nOrderBy > 0;
-  return true;
 }
 
 /*
@@ -204,19 +242,22 @@ static bool plan_take_order(struct fed_table *table, struct plan *plan,
  * version beside a `>=` that is only a part of a row value's `>`. It pays
  * where the order is the server's and all terms that show are sent.
  */
-static bool plan_may_limit(const struct plan *plan, sqlite3_index_info *info,
-                           bool ordered)
+static const char *plan_limit_bar(const struct fed_table *table,
+                                  const struct plan *plan,
+                                  sqlite3_index_info *info)
 {
   int nsent = 0;
 
-  if (!ordered || sqlite3_vtab_distinct(info) != 0) return false;
+  if (!pushdown_is_on(table)) return PLAN_OFF;
+  if (plan->norder < info->nOrderBy) return "SQLite sorts first";
+  if (sqlite3_vtab_distinct(info) != 0) return "SQLite groups the rows first";
   for (int i = 0; i < info->nConstraint; i++) {
     const struct sqlite3_index_constraint *c = &info->aConstraint[i];
 
-    if (!c->usable) return false;
+    if (!c->usable) return "a term waits for a table that is read later";
     if (!plan_is_limit(c->op)) nsent++;
   }
-  return nsent == plan->nterm;
+  return nsent == plan->nterm ? NULL : "SQLite checks a term first";
 }
 
 /* SQLite skips OFFSET rows itself; both numbers are needed for our LIMIT. */
@@ -357,14 +398,12 @@ static int plan_publish(const struct fed_table *table, const struct plan *plan,
 static void plan_fill(struct fed_table *table, struct plan *plan,
                       sqlite3_index_info *info)
 {
-  bool ordered;
-
   plan_take_terms(table, plan, info, plan_terms(plan));
-  ordered = plan_take_order(table, plan, info, plan_orders(plan));
+  plan_take_order(table, plan, info, plan_orders(plan));
   plan->count = info->colUsed == 0 && plan->nterm == 0 && plan->norder == 0 &&
-                !plan_wants_limit(info);
+                !plan_wants_limit(info) && pushdown_is_on(table);
   plan_take_columns(table, plan, info, plan_columns(plan));
-  if (plan_wants_limit(info) && plan_may_limit(plan, info, ordered))
+  if (plan_wants_limit(info) && !plan_limit_bar(table, plan, info))
     plan_take_limit(plan, info);
   plan_cost(table, plan, info);
 }

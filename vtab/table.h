@@ -12,6 +12,9 @@
 #include "drv/dialect.h"
 #include "vtab/vtab.h"
 
+/* What fed_verify() says of the statement it runs now. */
+enum pushdown_force { PUSHDOWN_AS_SET, PUSHDOWN_ON, PUSHDOWN_OFF };
+
 struct fed_db {
   sqlite3 *db;
   int refs;
@@ -19,6 +22,9 @@ struct fed_db {
   struct fed_list fetches;  /* every struct fetch that holds a connection */
   struct fed_list attached; /* attach.c */
   struct fed_list trusted;  /* trust.c */
+  struct fed_list unpushed; /* pushdown.c */
+  bool pushdown_off;        /* for every table */
+  enum pushdown_force pushdown_force;
   /* The relation and driver that table_create is to take, not to ask for. */
   const struct fed_relation *creating;
   const char *creating_driver;
@@ -129,6 +135,10 @@ int db_exec(struct fed_db *fdb, struct fed_err *err, const char *fmt, ...);
 int db_prepare(struct fed_db *fdb, sqlite3_stmt **out, struct fed_err *err,
                const char *fmt, ...);
 
+/* Let every prepared statement of the connection be planned anew when it next
+ * starts. */
+void db_expire(struct fed_db *fdb);
+
 /* Record the connection's own error. */
 int db_error(struct fed_db *fdb, int rc, struct fed_err *err);
 
@@ -231,12 +241,25 @@ bool term_op_of(unsigned char op, enum term_op *out, bool *is);
 enum term_fit term_fit(const struct fed_dialect *dialect,
                        const struct fed_column *col, enum term_op op);
 
+/*
+ * Why the table does not say exact: one clause, as in "local: ...". NULL
+ * where it does. Static.
+ */
+const char *term_why(const struct fed_dialect *dialect,
+                     const struct fed_column *col, enum term_op op);
+
 /* May ORDER BY on the column be left to the server? */
 bool term_sorts(const struct fed_dialect *dialect,
                 const struct fed_column *col);
 
 /* Must the comparison use this collation to be the server's? */
 const char *term_collation(const struct fed_column *col);
+
+/* ---- pushdown.c -------------------------------------------------------- */
+
+/* May anything of a statement be left to the table's server? */
+bool pushdown_is_on(const struct fed_table *table);
+void pushdown_release(struct fed_db *fdb);
 
 /* ---- rhs.c ------------------------------------------------------------- */
 
@@ -269,6 +292,12 @@ struct plan_term {
   float part;   /* share of the rows that is expected to match */
 };
 
+/* What becomes of a term of the WHERE clause, and why so. */
+struct plan_verdict {
+  enum term_fit fit;
+  const char *why; /* static; NULL for exact */
+};
+
 struct plan_order {
   int16_t col;
   bool desc;
@@ -293,6 +322,12 @@ struct plan_order *plan_orders(const struct plan *plan);
 int16_t *plan_columns(const struct plan *plan);
 
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
+
+/* What becomes of constraint `i`; fills *term unless it is local. */
+struct plan_verdict plan_term(const struct fed_table *table,
+                              const struct fed_dialect *dialect,
+                              sqlite3_index_info *info, int i,
+                              struct plan_term *term);
 
 /* The plan behind idxStr. */
 const struct plan *plan_of(const char *idxstr);

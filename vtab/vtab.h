@@ -75,6 +75,21 @@ int fed_refresh(struct fed_db *fdb, const char *name, int *ntable,
  * this connection. */
 int fed_trust(struct fed_db *fdb, const char *schema, struct fed_err *err);
 
+/* ---- pushdown ---------------------------------------------------------- */
+
+/*
+ * The switch that keeps all work here: terms, order, limits, counts. `table`
+ * names one ("orders", "shop.orders"), NULL means all of this connection; a
+ * table is pushed down if both are on. `state` is on, off, or NULL to ask
+ * only. *out: the state now. Statements that are prepared already are planned
+ * anew when they next start.
+ */
+int fed_pushdown(struct fed_db *fdb, const char *table, const char *state,
+                 const char **out, struct fed_err *err);
+
+/* Is it a state, rather than the name of a table? */
+bool fed_pushdown_is_state(const char *word);
+
 /* ---- pass-through ------------------------------------------------------ */
 
 /*
