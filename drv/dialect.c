@@ -25,6 +25,20 @@ static const char *dialect_pg_after(const struct fed_column *col)
   return strcmp(col->type, "inet") == 0 ? "::name::text" : "::text";
 }
 
+/* The session prints dates in ISO and times in UTC, see pg_open.c. */
+static const char *dialect_pg_text_before(const struct fed_column *col)
+{
+  return col->class == FED_CLASS_TIMESTAMPTZ ? "(" : NULL;
+}
+
+/* bpchar loses its blanks by the cast. */
+static const char *dialect_pg_text_after(const struct fed_column *col)
+{
+  if (col->class == FED_CLASS_TEXT) return NULL;
+  if (col->class == FED_CLASS_TIMESTAMPTZ) return " AT TIME ZONE 'UTC')::text";
+  return col->class == FED_CLASS_OTHER ? dialect_pg_after(col) : "::text";
+}
+
 /*
  * A bare $1 would take the type of the column, and a value outside its range
  * would be an error. The wide types compare across without losing the index.
@@ -73,25 +87,61 @@ const struct fed_dialect fed_dialect_pg = {
   .quote = '"',
   .numbered = true,
   .arrays = true,
+  .bytes_before = "",
+  .bytes_after = " COLLATE \"C\"",
   /* Under "C" exactly the ASCII letters fold. */
-  .nocase_like = "COLLATE \"C\" ILIKE",
+  .like = " COLLATE \"C\" ILIKE ",
+  .like_exact = " COLLATE \"C\" LIKE ",
+  .bytes_param_before = "",
+  .bytes_param_after = "::text",
   .max_params = 65535,
   .nulls_first = false,
   .select_before = dialect_nothing,
   .select_after = dialect_pg_after,
+  .text_before = dialect_pg_text_before,
+  .text_after = dialect_pg_text_after,
   .param_type = dialect_pg_param,
 };
 
 /* ---- MySQL and MariaDB ------------------------------------------------- */
+
+/* datetime(3) prints its zeros. */
+static bool dialect_my_trims(const struct fed_column *col)
+{
+  return (col->class == FED_CLASS_TIME || col->class == FED_CLASS_TIMESTAMP ||
+          col->class == FED_CLASS_TIMESTAMPTZ) &&
+         strchr(col->type, '(') != NULL;
+}
+
+static const char *dialect_my_text_before(const struct fed_column *col)
+{
+  return dialect_my_trims(col) ? "TRIM(TRAILING '.' FROM TRIM(TRAILING '0' "
+                                 "FROM CONVERT("
+                               : "CONVERT(";
+}
+
+static const char *dialect_my_text_after(const struct fed_column *col)
+{
+  return dialect_my_trims(col) ? " USING utf8mb4)))" : " USING utf8mb4)";
+}
 
 const struct fed_dialect fed_dialect_mysql = {
   .name = "mysql",
   .quote = '`',
   .folds_case = true,
   .max_params = 65535,
+  /* A collation would fold case or accents, or ignore trailing blanks. */
+  .bytes_before = "CAST(",
+  .bytes_after = " AS BINARY)",
+  .like = " COLLATE utf8mb4_general_ci LIKE ",
+  .like_exact = " COLLATE utf8mb4_bin LIKE ",
+  .bytes_param_before = "CAST(",
+  .bytes_param_after = " AS BINARY)",
   .nulls_first = true,
   .select_before = dialect_nothing,
   .select_after = dialect_nothing,
+  .text_before = dialect_my_text_before,
+  .text_after = dialect_my_text_after,
   .param_type = dialect_bare,
 };
 
@@ -102,9 +152,15 @@ const struct fed_dialect fed_dialect_sqlite = {
   .quote = '"',
   .folds_case = true,
   .max_params = 32766, /* SQLITE_MAX_VARIABLE_NUMBER since 3.32 */
+  .bytes_before = "",
+  .bytes_after = "",
+  .bytes_param_before = "",
+  .bytes_param_after = "",
   .nulls_first = true,
   .select_before = dialect_nothing,
   .select_after = dialect_nothing,
+  .text_before = dialect_nothing,
+  .text_after = dialect_nothing,
   .param_type = dialect_bare,
 };
 
@@ -133,15 +189,53 @@ void fed_dialect_relation(const struct fed_dialect *dialect,
   fed_dialect_name(dialect, sql, rel->name);
 }
 
-void fed_dialect_column(const struct fed_dialect *dialect, struct fed_str *sql,
-                        const struct fed_column *col)
+static void dialect_around(const struct fed_dialect *dialect,
+                           struct fed_str *sql, const char *before,
+                           const struct fed_column *col, const char *after)
 {
-  const char *before = dialect->select_before(col);
-  const char *after = dialect->select_after(col);
-
   if (before) fed_str_add(sql, before);
   fed_dialect_name(dialect, sql, col->name);
   if (after) fed_str_add(sql, after);
+}
+
+void fed_dialect_column(const struct fed_dialect *dialect, struct fed_str *sql,
+                        const struct fed_column *col)
+{
+  dialect_around(dialect, sql, dialect->select_before(col), col,
+                 dialect->select_after(col));
+}
+
+void fed_dialect_text(const struct fed_dialect *dialect, struct fed_str *sql,
+                      const struct fed_column *col)
+{
+  dialect_around(dialect, sql, dialect->text_before(col), col,
+                 dialect->text_after(col));
+}
+
+void fed_dialect_bytes(const struct fed_dialect *dialect, struct fed_str *sql,
+                       const struct fed_column *col)
+{
+  fed_str_add(sql, dialect->bytes_before);
+  fed_dialect_text(dialect, sql, col);
+  fed_str_add(sql, dialect->bytes_after);
+}
+
+static void dialect_placeholder(const struct fed_dialect *dialect,
+                                struct fed_str *sql, int n)
+{
+  if (dialect->numbered)
+    fed_str_addf(sql, "$%d", n);
+  else
+    fed_str_addc(sql, '?');
+}
+
+void fed_dialect_bytes_param(const struct fed_dialect *dialect,
+                             struct fed_str *sql, int n, bool array)
+{
+  fed_str_add(sql, dialect->bytes_param_before);
+  dialect_placeholder(dialect, sql, n);
+  fed_str_add(sql, dialect->bytes_param_after);
+  if (array) fed_str_add(sql, "[]");
 }
 
 static void dialect_param(const struct fed_dialect *dialect,
@@ -150,10 +244,7 @@ static void dialect_param(const struct fed_dialect *dialect,
 {
   const char *type = dialect->param_type(class);
 
-  if (dialect->numbered)
-    fed_str_addf(sql, "$%d", n);
-  else
-    fed_str_addc(sql, '?');
+  dialect_placeholder(dialect, sql, n);
   if (type) fed_str_addf(sql, "::%s%s", type, suffix);
 }
 

@@ -15,14 +15,23 @@ struct fed_dialect {
   bool arrays;      /* a list travels as one array: = ANY($1) */
   bool folds_case;  /* two columns' names never differ by case alone */
   int max_params;   /* placeholders in one statement */
-  /* LIKE that folds the case of ASCII letters at least, as SQLite's does;
-   * NULL: LIKE itself does, where the decision table lets it be sent. */
-  const char *nocase_like;
+  /* Around the text form of a column (fed_dialect_text): for comparing it by
+   * its bytes; and what stands between it and a pattern of LIKE that folds
+   * ASCII case at least, or of one that folds nothing. `like` NULL: patterns
+   * are the server's own, in SQLite's syntax. */
+  const char *bytes_before, *bytes_after;
+  const char *like, *like_exact;
+  /* Around a text parameter compared with that. */
+  const char *bytes_param_before, *bytes_param_after;
   bool nulls_first; /* NULL sorts first when ascending, as in SQLite */
   /* What to select so that the driver can decode the class, or NULL for the
    * bare column: the text around the quoted name. */
   const char *(*select_before)(const struct fed_column *col);
   const char *(*select_after)(const struct fed_column *col);
+  /* The same for the text that we show of a value of it (without the
+   * zeros at the end of a fraction). */
+  const char *(*text_before)(const struct fed_column *col);
+  const char *(*text_after)(const struct fed_column *col);
   /* Type to cast a parameter to so that the comparison means what is meant
    * ("int8" in $1::int8), or NULL for a bare placeholder. */
   const char *(*param_type)(enum fed_class class);
@@ -43,6 +52,18 @@ void fed_dialect_relation(const struct fed_dialect *dialect,
 /* Append the select-list form of a column. */
 void fed_dialect_column(const struct fed_dialect *dialect, struct fed_str *sql,
                         const struct fed_column *col);
+
+/* Append the column as a text that equals the one we show. */
+void fed_dialect_text(const struct fed_dialect *dialect, struct fed_str *sql,
+                      const struct fed_column *col);
+
+/* The same in a form that is compared and sorted by its bytes. */
+void fed_dialect_bytes(const struct fed_dialect *dialect, struct fed_str *sql,
+                       const struct fed_column *col);
+
+/* Append placeholder number `n`, a text to compare with it; or a list. */
+void fed_dialect_bytes_param(const struct fed_dialect *dialect,
+                             struct fed_str *sql, int n, bool array);
 
 /* Append placeholder number `n` (from 1), cast for `class`. */
 void fed_dialect_param(const struct fed_dialect *dialect, struct fed_str *sql,

@@ -33,7 +33,7 @@ static void signature_of(const struct fed_dialect *dialect,
 
   for (int op = 0; op < TERM_OPS; op++)
     out[op] = "-SE"[term_fit(dialect, &col, (enum term_op)op)];
-  out[TERM_OPS] = term_sorts(dialect, &col) ? 'E' : '-';
+  out[TERM_OPS] = term_sorts(dialect, &col) != FORM_NONE ? 'E' : '-';
   out[TERM_OPS + 1] = 0;
 }
 

@@ -147,53 +147,63 @@ static int bind_pad_list(struct bind *bind, int *nvalue, int max,
   return rc;
 }
 
+/* How often a term of this form names its value. */
+static int bind_times(enum term_form form)
+{
+  return form == FORM_DATE ? 3 : form == FORM_BOTH ? 2 : 1;
+}
+
 /* What the whole list makes of its term. */
 struct bind_list {
   const struct fed_column *col;
   const struct fed_dialect *dialect;
   struct fed_str array;
-  int nvalue;
-  enum term_use use;
+  struct term_now now;
 };
 
 static int bind_list_value(struct bind *bind, struct bind_list *list,
                            sqlite3_value *rhs, struct fed_err *err)
 {
-  enum term_op op = TERM_EQ;
+  struct term_now one = list->now;
+  int max = list->dialect->max_params / bind_times(one.form);
   struct fed_value value;
   char text[48];
   enum term_use use =
-    term_value(list->dialect, list->col, &op, rhs, false, text, &value);
+    term_value(list->dialect, list->col, &one, rhs, false, text, &value);
 
   if (use == TERM_NEVER) return SQLITE_OK;
-  if (use != TERM_BIND || bind->narg >= list->dialect->max_params) {
-    list->use = TERM_DROP;
+  if (use != TERM_BIND || one.form != list->now.form || bind->narg >= max) {
+    list->now.use = TERM_DROP;
     return SQLITE_OK;
   }
-  list->nvalue++;
+  list->now.nvalue++;
   if (!list->dialect->arrays) return bind_copy_arg(bind, &value, err);
   bind_element(&list->array, &value);
-  if (list->array.full) list->use = TERM_DROP;
+  if (list->array.full) list->now.use = TERM_DROP;
   return list->array.nomem ? fed_err_nomem(err) : SQLITE_OK;
 }
 
-static int bind_list_end(struct bind *bind, struct bind_list *list, int mark,
-                         struct fed_err *err)
+/* What is compared in two ways is bound for each. */
+static int bind_again(struct bind *bind, int mark, struct fed_err *err)
+{
+  int end = bind->narg;
+  int rc = SQLITE_OK;
+
+  for (int i = mark; i < end && rc == SQLITE_OK; i++) {
+    struct fed_value value = bind->args[i];
+
+    rc = bind_arg(bind, &value, err);
+  }
+  return rc;
+}
+
+static int bind_list_array(struct bind *bind, struct bind_list *list,
+                           struct fed_err *err)
 {
   struct fed_value value;
   char *text;
   int rc;
 
-  if (list->use == TERM_DROP) {
-    bind->narg = mark;
-    return SQLITE_OK;
-  }
-  if (list->nvalue == 0) {
-    list->use = TERM_NEVER;
-    return SQLITE_OK;
-  }
-  if (!list->dialect->arrays)
-    return bind_pad_list(bind, &list->nvalue, list->dialect->max_params, err);
   fed_str_addc(&list->array, '}');
   text = fed_str_detach(&list->array);
   rc = bind_hold(bind, text, err);
@@ -202,44 +212,169 @@ static int bind_list_end(struct bind *bind, struct bind_list *list, int mark,
   return bind_arg(bind, &value, err);
 }
 
+static int bind_list_end(struct bind *bind, struct bind_list *list, int mark,
+                         struct fed_err *err)
+{
+  int times = bind_times(list->now.form);
+  int rc;
+
+  if (list->now.use == TERM_DROP) {
+    bind->narg = mark;
+    return SQLITE_OK;
+  }
+  if (list->now.nvalue == 0) {
+    list->now.use = TERM_NEVER;
+    return SQLITE_OK;
+  }
+  if (list->dialect->arrays)
+    rc = bind_list_array(bind, list, err);
+  else
+    rc = bind_pad_list(bind, &list->now.nvalue,
+                       list->dialect->max_params / times, err);
+  return rc == SQLITE_OK && times > 1 ? bind_again(bind, mark, err) : rc;
+}
+
 static int bind_list(struct bind *bind, const struct fed_column *col,
-                     sqlite3_value *rhs, struct deparse_term *now,
+                     sqlite3_value *rhs, struct term_now *now,
                      struct fed_err *err)
 {
   struct bind_list list = {
-    .col = col, .dialect = bind->plan->dialect, .use = TERM_BIND};
+    .col = col, .dialect = bind->plan->dialect, .now = *now};
   sqlite3_value *value = NULL;
   int mark = bind->narg;
   int rc = SQLITE_OK;
   int more;
 
   fed_str_init(&list.array, BIND_ARRAY_MAX);
+  list.now.nvalue = 0;
   more = sqlite3_vtab_in_first(rhs, &value);
-  while (more == SQLITE_OK && rc == SQLITE_OK && list.use == TERM_BIND) {
+  while (more == SQLITE_OK && rc == SQLITE_OK && list.now.use == TERM_BIND) {
     rc = bind_list_value(bind, &list, value, err);
     more = sqlite3_vtab_in_next(rhs, &value);
   }
   if (rc == SQLITE_OK && more == SQLITE_NOMEM) rc = fed_err_nomem(err);
   if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, mark, err);
   fed_str_release(&list.array);
-  now->use = list.use;
-  now->nvalue = list.nvalue;
+  *now = list.now;
+  return rc;
+}
+
+/* ---- patterns ---------------------------------------------------------- */
+
+/* Bind the text gathered in `pattern`, which is empty then. */
+static int bind_text(struct bind *bind, struct fed_str *pattern,
+                     struct fed_err *err)
+{
+  struct fed_value value;
+  int64_t size = (int64_t)pattern->len;
+  int rc = fed_str_err(pattern, err);
+  char *text = rc == SQLITE_OK ? fed_str_detach(pattern) : NULL;
+
+  if (rc == SQLITE_OK) rc = bind_hold(bind, text, err);
+  if (rc != SQLITE_OK) return rc;
+  value = fed_value_text(text, size);
+  return bind_arg(bind, &value, err);
+}
+
+/*
+ * SQLite's LIKE and GLOB end at a NUL, which a text of MySQL may hold: what
+ * stands behind the first does not matter.
+ */
+static int bind_nul_pattern(struct bind *bind, struct term_now *now,
+                            const struct fed_value *value, struct fed_str *to,
+                            struct fed_err *err)
+{
+  pattern_like(now->op, value, to);
+  fed_str_addn(to, "\0%", 2);
+  now->nvalue++;
+  return bind_text(bind, to, err);
+}
+
+static int bind_prefixes(struct bind *bind, struct term_now *now,
+                         const struct fed_value *value, struct fed_str *to,
+                         struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+  int n = pattern_prefix(value, 0, to);
+
+  for (int i = 0; i < n && rc == SQLITE_OK; i++) {
+    fed_str_reset(to);
+    pattern_prefix(value, i, to);
+    rc = bind_text(bind, to, err);
+  }
+  now->nvalue += n;
+  return rc;
+}
+
+static int bind_pattern(struct bind *bind, const struct fed_column *col,
+                        struct term_now *now, const struct fed_value *value,
+                        struct fed_err *err)
+{
+  bool nul = bind->plan->dialect == &fed_dialect_mysql &&
+             (col->class == FED_CLASS_TEXT || col->class == FED_CLASS_CHAR) &&
+             !(value->size > 0 &&
+               value->p[value->size - 1] == (now->op == TERM_LIKE ? '%' : '*'));
+  struct fed_str pattern;
+  int rc = SQLITE_OK;
+
+  fed_str_init(&pattern, FED_STR_SQL);
+  if (!pattern_like(now->op, value, &pattern))
+    now->use = TERM_DROP;
+  else
+    rc = bind_text(bind, &pattern, err);
+  if (rc == SQLITE_OK && now->use == TERM_BIND && nul)
+    rc = bind_nul_pattern(bind, now, value, &pattern, err);
+  if (rc == SQLITE_OK && now->form == FORM_PREFIX && now->op == TERM_LIKE)
+    rc = bind_prefixes(bind, now, value, &pattern, err);
+  fed_str_release(&pattern);
   return rc;
 }
 
 /* ---- terms ------------------------------------------------------------- */
 
+static int bind_near(struct bind *bind, enum term_op op, double r,
+                     struct fed_err *err)
+{
+  struct fed_value low, high;
+  int rc = SQLITE_OK;
+
+  rhs_bounds(r, &low, &high);
+  if (op == TERM_EQ || op == TERM_GT || op == TERM_GE)
+    rc = bind_arg(bind, &low, err);
+  if (rc == SQLITE_OK && (op == TERM_EQ || op == TERM_LT || op == TERM_LE))
+    rc = bind_arg(bind, &high, err);
+  return rc;
+}
+
+static int bind_value(struct bind *bind, const struct fed_column *col,
+                      struct term_now *now, const struct fed_value *value,
+                      struct fed_err *err)
+{
+  int times = bind_times(now->form);
+  int rc = SQLITE_OK;
+
+  if (now->form == FORM_NEAR) return bind_near(bind, now->op, value->r, err);
+  if (now->form == FORM_LIKE || now->form == FORM_MATCH ||
+      now->form == FORM_PREFIX)
+    return bind_pattern(bind, col, now, value, err);
+  /* Where the scan may go on after its LIMIT, values are needed again. */
+  for (int i = 0; i < times && rc == SQLITE_OK; i++)
+    rc = bind->plan->limit ? bind_copy_arg(bind, value, err)
+                           : bind_arg(bind, value, err);
+  return rc;
+}
+
 static int bind_term(struct bind *bind, const struct fed_table *table, int i,
                      sqlite3_value *rhs, struct fed_err *err)
 {
+  const struct fed_dialect *dialect = bind->plan->dialect;
   const struct plan_term *term = &plan_terms(bind->plan)[i];
   const struct fed_column *col = &table->rel.col[term->col];
-  struct deparse_term *now = &bind->now[i];
+  struct term_now *now = &bind->now[i];
   bool plain = term->literal || sqlite3_value_frombind(rhs);
   struct fed_value value;
 
-  *now = (struct deparse_term){
-    .use = TERM_BIND, .op = (enum term_op)term->op, .nvalue = 1};
+  *now = term_planned(dialect, col, (enum term_op)term->op);
   now->first = bind->narg;
   if (now->op == TERM_ISNULL || now->op == TERM_NOTNULL) return SQLITE_OK;
   if (term->in) {
@@ -247,19 +382,13 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
     return bind_list(bind, col, rhs, now, err);
   }
   if (term->is && sqlite3_value_type(rhs) == SQLITE_NULL) {
-    now->op = TERM_ISNULL;
-    if (term_fit(bind->plan->dialect, col, TERM_ISNULL) == TERM_LOCAL)
-      now->use = TERM_DROP;
+    *now = term_planned(dialect, col, TERM_ISNULL);
+    if (term_fit(dialect, col, TERM_ISNULL) == TERM_LOCAL) now->use = TERM_DROP;
     return SQLITE_OK;
   }
-  now->use = term_value(bind->plan->dialect, col, &now->op, rhs, plain,
-                        bind->text[i], &value);
+  now->use = term_value(dialect, col, now, rhs, plain, bind->text[i], &value);
   if (now->use != TERM_BIND) return SQLITE_OK;
-  now->or_blob = col->class == FED_CLASS_ANY && value.type == FED_TEXT &&
-                 (now->op == TERM_LT || now->op == TERM_LE);
-  /* Where the scan may go on after its LIMIT, values are needed again. */
-  return bind->plan->limit ? bind_copy_arg(bind, &value, err)
-                           : bind_arg(bind, &value, err);
+  return bind_value(bind, col, now, &value, err);
 }
 
 /* How many rows SQLite will take, its OFFSET included; -1 is all. */
@@ -291,7 +420,10 @@ int bind_values(struct bind *bind, const struct fed_table *table,
   bind->limit = -1;
   bind->as_planned = plan->limit == 0;
   for (int i = 0; i < plan->nterm; i++) {
-    struct deparse_term *now = &bind->now[i];
+    struct term_now *now = &bind->now[i];
+    const struct fed_column *col = &table->rel.col[term[i].col];
+    struct term_now planned =
+      term_planned(plan->dialect, col, (enum term_op)term[i].op);
     int rc = bind_term(bind, table, i, argv[i], err);
 
     if (rc != SQLITE_OK) return rc;
@@ -301,9 +433,10 @@ int bind_values(struct bind *bind, const struct fed_table *table,
       return SQLITE_OK;
     }
     all &= now->use != TERM_DROP;
-    bind->as_planned &= now->use == TERM_BIND && !now->or_blob &&
-                        now->op == (enum term_op)term[i].op &&
-                        (!term[i].in || plan->dialect->arrays);
+    bind->as_planned &=
+      now->use == TERM_BIND && now->op == planned.op &&
+      now->form == planned.form &&
+      (now->nvalue == 1 || (term[i].in && plan->dialect->arrays));
   }
   if (plan->limit && all) bind->limit = bind_limit(plan, argv);
   return SQLITE_OK;
@@ -313,10 +446,13 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 
 static int bind_change_list(struct bind *bind, const struct fed_column *col,
                             const struct bind_change *change,
-                            struct deparse_term *now, struct fed_err *err)
+                            struct term_now *now, struct fed_err *err)
 {
-  struct bind_list list = {
-    .col = col, .dialect = bind->plan->dialect, .use = TERM_BIND};
+  struct bind_list list = {.col = col,
+                           .dialect = bind->plan->dialect,
+                           .now =
+                             term_planned(bind->plan->dialect, col, TERM_EQ)};
+  int mark = bind->narg;
   int rc = SQLITE_OK;
 
   fed_str_init(&list.array, BIND_ARRAY_MAX);
@@ -326,12 +462,12 @@ static int bind_change_list(struct bind *bind, const struct fed_column *col,
     else
       rc = bind_arg(bind, &change->value[k], err);
   }
-  list.nvalue = change->n;
+  list.now.list = true;
+  list.now.nvalue = change->n;
   if (rc == SQLITE_OK) rc = fed_str_err(&list.array, err);
-  if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, 0, err);
+  if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, mark, err);
   fed_str_release(&list.array);
-  *now = (struct deparse_term){
-    .use = list.use, .op = TERM_EQ, .list = true, .nvalue = list.nvalue};
+  *now = list.now;
   return rc;
 }
 
@@ -347,7 +483,7 @@ int bind_change(struct bind *bind, const struct fed_table *table,
   bind->limit = -1;
   bind->as_planned = false;
   for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
-    struct deparse_term *now = &bind->now[i];
+    struct term_now *now = &bind->now[i];
     int first = bind->narg;
 
     if (change[i].n < 0)

@@ -28,41 +28,116 @@ static void deparse_param(struct deparse_to *to, enum fed_class class)
   fed_dialect_param(to->dialect, to->sql, class, ++to->nparam);
 }
 
-/* col = ANY($1), or col IN (?, ?, ?). */
-static void deparse_list(struct deparse_to *to, const struct fed_column *col,
-                         int nvalue)
+/* The column as text, or a text to compare with it. */
+static void deparse_text(struct deparse_to *to, const struct fed_column *col)
+{
+  fed_dialect_bytes(to->dialect, to->sql, col);
+}
+
+static void deparse_text_param(struct deparse_to *to)
+{
+  fed_dialect_bytes_param(to->dialect, to->sql, ++to->nparam, false);
+}
+
+static void deparse_compare(struct deparse_to *to, const struct fed_column *col,
+                            enum term_op op)
 {
   deparse_name(to, col);
+  fed_str_addf(to->sql, " %s ", deparse_op[op]);
+  deparse_param(to, col->class);
+}
+
+static void deparse_compare_text(struct deparse_to *to,
+                                 const struct fed_column *col, enum term_op op)
+{
+  deparse_text(to, col);
+  fed_str_addf(to->sql, " %s ", deparse_op[op]);
+  deparse_text_param(to);
+}
+
+/* ---- lists ------------------------------------------------------------- */
+
+/* ... = ANY($1), or ... IN (?, ?, ?). */
+static void deparse_in(struct deparse_to *to, const struct fed_column *col,
+                       bool text, int nvalue)
+{
   if (to->dialect->arrays) {
     fed_str_add(to->sql, " = ANY(");
-    fed_dialect_array(to->dialect, to->sql, col->class, ++to->nparam);
+    if (text)
+      fed_dialect_bytes_param(to->dialect, to->sql, ++to->nparam, true);
+    else
+      fed_dialect_array(to->dialect, to->sql, col->class, ++to->nparam);
   } else {
     fed_str_add(to->sql, " IN (");
     for (int i = 0; i < nvalue; i++) {
       if (i) fed_str_add(to->sql, ", ");
-      deparse_param(to, col->class);
+      if (text)
+        deparse_text_param(to);
+      else
+        deparse_param(to, col->class);
     }
   }
   fed_str_addc(to->sql, ')');
 }
 
+static void deparse_list(struct deparse_to *to, const struct fed_column *col,
+                         const struct term_now *now)
+{
+  if (now->form != FORM_TEXT) {
+    deparse_name(to, col);
+    deparse_in(to, col, false, now->nvalue);
+  }
+  if (now->form == FORM_BOTH) fed_str_add(to->sql, " AND ");
+  if (now->form == FORM_TEXT || now->form == FORM_BOTH) {
+    deparse_text(to, col);
+    deparse_in(to, col, true, now->nvalue);
+  }
+}
+
+/* ---- forms ------------------------------------------------------------- */
+
 /*
  * PostgreSQL's dates beyond four-digit years print out of order: '10000-01-
  * 01' is below '2024-01-01' as text, and '0044-03-15 BC' above '0010-01-01'.
- * Such rows are asked for too, and SQLite decides.
+ * So those are compared as texts, and only those. Whatever is less than a
+ * date of four digits has four digits or lies before them:
+ *
+ *    (col < $1 AND (col >= '0001-01-01' OR text < $2)
+ *     OR col >= '10000-01-01' AND text < $3)
  */
 static void deparse_date(struct deparse_to *to, const struct fed_column *col,
                          enum term_op op)
 {
+  static const char *const early[] = {" >= '0001-01-01'", " < '0001-01-01'"};
+  static const char *const late[] = {" < '10000-01-01'", " >= '10000-01-01'"};
   bool less = op == TERM_LT || op == TERM_LE;
 
   fed_str_addc(to->sql, '(');
+  deparse_compare(to, col, op);
+  fed_str_add(to->sql, " AND (");
   deparse_name(to, col);
-  fed_str_addf(to->sql, " %s ", deparse_op[op]);
-  deparse_param(to, col->class);
+  fed_str_add(to->sql, less ? early[0] : late[0]);
+  fed_str_add(to->sql, " OR ");
+  deparse_compare_text(to, col, op);
+  fed_str_add(to->sql, ") OR ");
+  deparse_name(to, col);
+  fed_str_add(to->sql, less ? late[1] : early[1]);
+  fed_str_add(to->sql, " AND ");
+  deparse_compare_text(to, col, op);
+  fed_str_addc(to->sql, ')');
+}
+
+/* MySQL's times below zero and above 99 hours are asked for as well. */
+static void deparse_time(struct deparse_to *to, const struct fed_column *col,
+                         enum term_op op)
+{
+  fed_str_addc(to->sql, '(');
+  deparse_compare(to, col, op);
   fed_str_add(to->sql, " OR ");
   deparse_name(to, col);
-  fed_str_add(to->sql, less ? " >= '10000-01-01')" : " < '0001-01-01')");
+  fed_str_add(to->sql, " < '00:00:00' OR ");
+  deparse_name(to, col);
+  fed_str_add(to->sql, " >= '100:00:00')");
 }
 
 /*
@@ -73,63 +148,161 @@ static void deparse_or_blob(struct deparse_to *to, const struct fed_column *col,
                             enum term_op op)
 {
   fed_str_addc(to->sql, '(');
-  deparse_name(to, col);
-  fed_str_addf(to->sql, " %s ", deparse_op[op]);
-  deparse_param(to, col->class);
+  deparse_compare(to, col, op);
   fed_str_add(to->sql, " OR typeof(");
   deparse_name(to, col);
   fed_str_add(to->sql, ") = 'blob')");
 }
 
-static bool deparse_is_wide_date(struct deparse_to *to,
-                                 const struct fed_column *col, enum term_op op)
+/* NaN, which is NULL here, is above all numbers there. */
+static void deparse_number(struct deparse_to *to, const struct fed_column *col,
+                           enum term_op op)
 {
-  return (col->class == FED_CLASS_DATE || col->class == FED_CLASS_TIMESTAMP ||
-          col->class == FED_CLASS_TIMESTAMPTZ) &&
-         op >= TERM_LT && op <= TERM_GE &&
-         term_fit(to->dialect, col, op) == TERM_SUPERSET;
+  if (op == TERM_ISNULL) {
+    fed_str_addc(to->sql, '(');
+    deparse_name(to, col);
+    fed_str_add(to->sql, " IS NULL OR ");
+    deparse_name(to, col);
+    fed_str_add(to->sql, " = 'NaN')");
+    return;
+  }
+  if (op != TERM_NOTNULL) {
+    deparse_compare(to, col, op);
+    fed_str_add(to->sql, " AND ");
+  }
+  deparse_name(to, col);
+  fed_str_add(to->sql, " < 'NaN'");
+}
+
+/* A number that may be compared as a double: what surely holds the answer. */
+static void deparse_near(struct deparse_to *to, const struct fed_column *col,
+                         enum term_op op)
+{
+  bool greater = op == TERM_GT || op == TERM_GE;
+  bool infinite = greater && to->dialect == &fed_dialect_pg;
+
+  if (infinite) fed_str_addc(to->sql, '(');
+  if (op == TERM_EQ || greater) deparse_compare(to, col, TERM_GE);
+  if (op == TERM_EQ) fed_str_add(to->sql, " AND ");
+  if (!greater) deparse_compare(to, col, TERM_LE);
+  if (!infinite) return;
+  /* '-Infinity' is no number to SQLite, but a text: above them all. */
+  fed_str_add(to->sql, " OR ");
+  deparse_name(to, col);
+  fed_str_add(to->sql, " < -1e130000)");
+}
+
+static void deparse_pattern(struct deparse_to *to, const struct fed_column *col,
+                            const struct term_now *now, int n)
+{
+  bool bare = now->form != FORM_LIKE;
+  const char *like =
+    now->op == TERM_LIKE ? to->dialect->like : to->dialect->like_exact;
+
+  if (n > 1) fed_str_addc(to->sql, '(');
+  for (int i = 0; i < n; i++) {
+    if (i) fed_str_add(to->sql, " OR ");
+    if (bare)
+      deparse_name(to, col);
+    else
+      fed_dialect_text(to->dialect, to->sql, col);
+    fed_str_add(to->sql, bare ? " LIKE " : like);
+    deparse_param(to, FED_CLASS_TEXT);
+  }
+  if (n > 1) fed_str_addc(to->sql, ')');
+}
+
+/* By the one pattern that folds case, and by those that an index can use. */
+static void deparse_prefix(struct deparse_to *to, const struct fed_column *col,
+                           const struct term_now *now)
+{
+  struct term_now first = {.op = now->op, .form = FORM_LIKE};
+
+  deparse_pattern(to, col, &first, 1);
+  if (now->nvalue == 1) return;
+  fed_str_add(to->sql, " AND ");
+  deparse_pattern(to, col, now, now->nvalue - 1);
+}
+
+static void deparse_bare(struct deparse_to *to, const struct fed_column *col,
+                         enum term_op op)
+{
+  if (op == TERM_ISNULL || op == TERM_NOTNULL) {
+    deparse_name(to, col);
+    fed_str_add(to->sql, op == TERM_ISNULL ? " IS NULL" : " IS NOT NULL");
+  } else {
+    deparse_compare(to, col, op);
+  }
 }
 
 static void deparse_term(struct deparse_to *to, const struct fed_column *col,
-                         enum term_op op)
+                         const struct term_now *now)
 {
-  if (deparse_is_wide_date(to, col, op)) {
-    deparse_date(to, col, op);
-    return;
+  switch (now->form) {
+  case FORM_NONE:
+    break;
+  case FORM_BARE:
+    deparse_bare(to, col, now->op);
+    break;
+  case FORM_BOTH:
+    deparse_compare(to, col, now->op);
+    fed_str_add(to->sql, " AND ");
+    deparse_compare_text(to, col, now->op);
+    break;
+  case FORM_TEXT:
+    deparse_compare_text(to, col, now->op);
+    break;
+  case FORM_NUMBER:
+    deparse_number(to, col, now->op);
+    break;
+  case FORM_NEAR:
+    deparse_near(to, col, now->op);
+    break;
+  case FORM_DATE:
+    deparse_date(to, col, now->op);
+    break;
+  case FORM_TIME:
+    deparse_time(to, col, now->op);
+    break;
+  case FORM_SAFE:
+    deparse_name(to, col);
+    fed_str_add(to->sql, " <=> NULL");
+    break;
+  case FORM_MATCH:
+  case FORM_LIKE:
+    deparse_pattern(to, col, now, now->nvalue);
+    break;
+  case FORM_PREFIX:
+    deparse_prefix(to, col, now);
+    break;
+  case FORM_BLOB:
+    deparse_or_blob(to, col, now->op);
+    break;
   }
-  deparse_name(to, col);
-  if (op == TERM_ISNULL || op == TERM_NOTNULL) {
-    fed_str_add(to->sql, op == TERM_ISNULL ? " IS NULL" : " IS NOT NULL");
-    return;
-  }
-  if (op == TERM_LIKE && to->dialect->nocase_like)
-    fed_str_addf(to->sql, " %s ", to->dialect->nocase_like);
-  else
-    fed_str_addf(to->sql, " %s ", deparse_op[op]);
-  deparse_param(to, col->class);
 }
 
+/* ---- clauses ----------------------------------------------------------- */
+
 static void deparse_where(struct deparse_to *to, const struct plan *plan,
-                          const struct deparse_term *now)
+                          const struct term_now *now)
 {
   const struct plan_term *term = plan_terms(plan);
   const char *joint = " WHERE ";
 
   for (int i = 0; i < plan->nterm; i++) {
     const struct fed_column *col = &to->table->rel.col[term[i].col];
-    enum term_use use = now ? now[i].use : TERM_BIND;
+    struct term_now one =
+      now ? now[i] : term_planned(to->dialect, col, (enum term_op)term[i].op);
 
-    if (use == TERM_DROP) continue;
+    if (one.use == TERM_DROP) continue;
+    if (one.use == TERM_ALWAYS)
+      one = term_planned(to->dialect, col, TERM_NOTNULL);
     fed_str_add(to->sql, joint);
     joint = " AND ";
-    if (use == TERM_ALWAYS)
-      deparse_term(to, col, TERM_NOTNULL);
-    else if (now ? now[i].list : term[i].in)
-      deparse_list(to, col, now ? now[i].nvalue : 1);
-    else if (now && now[i].or_blob)
-      deparse_or_blob(to, col, now[i].op);
+    if (now ? one.list : term[i].in)
+      deparse_list(to, col, &one);
     else
-      deparse_term(to, col, now ? now[i].op : (enum term_op)term[i].op);
+      deparse_term(to, col, &one);
   }
 }
 
@@ -142,7 +315,10 @@ static void deparse_order(struct deparse_to *to, const struct plan *plan)
     const struct fed_column *col = &to->table->rel.col[order[i].col];
 
     fed_str_add(to->sql, i ? ", " : " ORDER BY ");
-    deparse_name(to, col);
+    if (term_sorts(to->dialect, col) == FORM_TEXT)
+      deparse_text(to, col);
+    else
+      deparse_name(to, col);
     if (order[i].desc) fed_str_add(to->sql, " DESC");
     /* Said without need it would keep the server from using its index. */
     if (!to->dialect->nulls_first && !col->notnull)
@@ -162,7 +338,7 @@ static void deparse_columns(struct deparse_to *to, const struct plan *plan)
 }
 
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct deparse_term *now, int64_t limit, bool count,
+             const struct term_now *now, int64_t limit, bool count,
              struct fed_str *sql)
 {
   struct deparse_to to = {.table = table, .dialect = plan->dialect, .sql = sql};

@@ -96,35 +96,59 @@ static bool plan_has_text(const struct fed_column *col)
   return storage == FED_TEXT || storage == FED_NULL;
 }
 
+static bool plan_is_limit(unsigned char op)
+{
+  return op == SQLITE_INDEX_CONSTRAINT_LIMIT ||
+         op == SQLITE_INDEX_CONSTRAINT_OFFSET;
+}
+
+static bool plan_wants_limit(sqlite3_index_info *info)
+{
+  for (int i = 0; i < info->nConstraint; i++)
+    if (plan_is_limit(info->aConstraint[i].op)) return true;
+  return false;
+}
+
+/* Is constraint `k` the lower end of the range that begins as `pattern`? */
+static bool plan_is_range_of(sqlite3_index_info *info, int k,
+                             const char *collation, sqlite3_value *pattern)
+{
+  sqlite3_value *low = NULL;
+  const char *begin, *text;
+
+  if (info->aConstraint[k].op != SQLITE_INDEX_CONSTRAINT_GE ||
+      sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
+      sqlite3_vtab_rhs_value(info, k, &low) != SQLITE_OK)
+    return false;
+  text = (const char *)sqlite3_value_text(low);
+  begin = (const char *)sqlite3_value_text(pattern);
+  return text && *text && begin &&
+         sqlite3_strnicmp(begin, text, (int)strlen(text)) == 0;
+}
+
 /*
  * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
  * where they stand in the ON of a LEFT JOIN to another, whose rows they must
- * not lose. A LIKE of the WHERE clause with a prefix shows by the range that
- * SQLite derives from it, which it does not offer for an ON.
+ * not lose. It offers a LIMIT only where there is no other. And a pattern of
+ * the WHERE clause with a prefix shows by the range that SQLite derives from
+ * it, which it does not offer for an ON.
  */
 static bool plan_is_of_where(sqlite3_index_info *info, int i, enum term_op op)
 {
-  sqlite3_value *pattern = NULL, *low = NULL;
+  const char *collation = op == TERM_LIKE ? "NOCASE" : "BINARY";
+  sqlite3_value *pattern = NULL;
 
   if (op != TERM_NE && op != TERM_NOTNULL && op != TERM_LIKE && op != TERM_GLOB)
     return true;
-  if (sqlite3_libversion_number() >= 3051000) return true;
-  if (op != TERM_LIKE || sqlite3_vtab_rhs_value(info, i, &pattern) != SQLITE_OK)
+  if (sqlite3_libversion_number() >= 3051000 || plan_wants_limit(info))
+    return true;
+  if ((op != TERM_LIKE && op != TERM_GLOB) ||
+      sqlite3_vtab_rhs_value(info, i, &pattern) != SQLITE_OK)
     return false;
-  for (int k = 0; k < info->nConstraint; k++) {
-    const char *text;
-
-    if (info->aConstraint[k].iColumn != info->aConstraint[i].iColumn ||
-        info->aConstraint[k].op != SQLITE_INDEX_CONSTRAINT_GE ||
-        sqlite3_stricmp(sqlite3_vtab_collation(info, k), "NOCASE") ||
-        sqlite3_vtab_rhs_value(info, k, &low) != SQLITE_OK)
-      continue;
-    text = (const char *)sqlite3_value_text(low);
-    if (text && *text &&
-        sqlite3_strnicmp((const char *)sqlite3_value_text(pattern), text,
-                         (int)strlen(text)) == 0)
+  for (int k = 0; k < info->nConstraint; k++)
+    if (info->aConstraint[k].iColumn == info->aConstraint[i].iColumn &&
+        plan_is_range_of(info, k, collation, pattern))
       return true;
-  }
   return false;
 }
 
@@ -179,12 +203,6 @@ struct plan_verdict plan_term(const struct fed_table *table,
   return (struct plan_verdict){fit, term_why(dialect, col, op)};
 }
 
-static bool plan_is_limit(unsigned char op)
-{
-  return op == SQLITE_INDEX_CONSTRAINT_LIMIT ||
-         op == SQLITE_INDEX_CONSTRAINT_OFFSET;
-}
-
 /* Take the terms that can be sent; number the arguments of xFilter. */
 static void plan_take_terms(struct fed_table *table, struct plan *plan,
                             sqlite3_index_info *info, struct plan_term *terms)
@@ -214,7 +232,7 @@ static const char *plan_order_bar(const struct fed_table *table,
     if (at < 0) at = table->rowid;
     if (at < 0) return "the rowid is made here";
     col = &table->rel.col[at];
-    if (!term_sorts(dialect, col))
+    if (term_sorts(dialect, col) == FORM_NONE)
       return "the server sorts this type in another order";
     if (plan_has_text(col) && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
   }
@@ -275,13 +293,6 @@ static void plan_take_limit(struct plan *plan, sqlite3_index_info *info)
     else
       plan->offset = (int16_t)next;
   }
-}
-
-static bool plan_wants_limit(sqlite3_index_info *info)
-{
-  for (int i = 0; i < info->nConstraint; i++)
-    if (plan_is_limit(info->aConstraint[i].op)) return true;
-  return false;
 }
 
 /* ---- columns ----------------------------------------------------------- */

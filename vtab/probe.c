@@ -99,8 +99,8 @@ static int image_make(struct probe_image *image, const struct bind *bind,
 
   image->len = 0;
   for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
-    const struct deparse_term *now = &bind->now[i];
-    const char what[] = {(char)now->use, (char)now->op, (char)now->or_blob};
+    const struct term_now *now = &bind->now[i];
+    const char what[] = {(char)now->use, (char)now->op, (char)now->form};
 
     rc = image_add(image, what, sizeof what, err);
     for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
@@ -336,12 +336,18 @@ static int probe_place(const struct scan *scan, int i)
   return scan->place[plan_terms(scan->plan)[i].col];
 }
 
+/* Forms whose values are the one value of the term, as often as it is. */
+static bool probe_is_plain(enum term_form form)
+{
+  return form == FORM_BARE || form == FORM_TEXT || form == FORM_BOTH;
+}
+
 /* The key that this run asks for; false if it has none. */
 static bool probe_key(const struct scan *scan, const struct probe *probe,
                       struct fed_value key[PROBE_KEYS])
 {
   for (int k = 0; k < probe->nkey; k++) {
-    const struct deparse_term *now = &scan->bind.now[probe->key[k]];
+    const struct term_now *now = &scan->bind.now[probe->key[k]];
     const struct fed_value *arg = &scan->bind.args[now->first];
 
     if (now->use != TERM_BIND) return false;
@@ -349,7 +355,7 @@ static bool probe_key(const struct scan *scan, const struct probe *probe,
       key[k] = fed_value_null();
       continue;
     }
-    if (now->op != TERM_EQ || now->narg != 1 ||
+    if (now->op != TERM_EQ || now->nvalue != 1 || !probe_is_plain(now->form) ||
         !probe_hashes(probe_column(scan, probe->key[k]), arg))
       return false;
     key[k] = probe_canonical(arg);
@@ -617,13 +623,14 @@ static int probe_learn_row(struct scan *scan, struct probe *probe,
 
   for (int k = 0; k < probe->nkey; k++) {
     const struct fed_column *col = probe_column(scan, probe->key[k]);
-    enum term_op op = TERM_EQ;
+    struct term_now now = term_planned(scan->plan->dialect, col, TERM_EQ);
+    enum term_form form = now.form;
     char buf[48];
 
     key[k] = row[probe->column[k]];
-    if (term_value_of(scan->plan->dialect, col, &op, false, buf, &key[k]) !=
+    if (term_value_of(scan->plan->dialect, col, &now, false, buf, &key[k]) !=
           TERM_BIND ||
-        !probe_hashes(col, &key[k]))
+        now.form != form || now.op != TERM_EQ || !probe_hashes(col, &key[k]))
       return SQLITE_OK;
     key[k] = probe_canonical(&key[k]);
     if (key[k].type == FED_TEXT || key[k].type == FED_BLOB)

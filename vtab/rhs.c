@@ -88,7 +88,7 @@ static enum term_use rhs_integer(const struct fed_dialect *dialect,
   if (col->class == FED_CLASS_UINT && value->i < 0)
     return rhs_ordered(*op, false);
   if (col->class == FED_CLASS_BOOL && value->i != 0 && value->i != 1)
-    return *op == TERM_EQ ? TERM_NEVER : TERM_ALWAYS;
+    return rhs_ordered(*op, value->i > 0);
   return rhs_misread(dialect, col, value->i) ? TERM_DROP : TERM_BIND;
 }
 
@@ -214,21 +214,39 @@ static bool rhs_sendable(const struct fed_column *col,
  * numeric column's 5, or CAST(5 AS INTEGER), it is our text that becomes a
  * number, and here all of them look the same.
  */
-static enum term_use rhs_text(const struct fed_column *col, enum term_op op,
-                              bool plain, const struct fed_value *value)
-{
-  if (value->type == FED_BLOB) return rhs_ordered(op, true);
-  if (value->type != FED_TEXT) return TERM_DROP;
-  if (rhs_range(op) && !plain) return TERM_DROP;
-  return rhs_sendable(col, value) ? TERM_BIND : TERM_DROP;
-}
-
-/* A pattern that means the same to the server: a backslash would escape. */
-static enum term_use rhs_like(const struct fed_column *col,
+static enum term_use rhs_text(const struct fed_column *col,
+                              struct term_now *now, bool plain,
                               const struct fed_value *value)
 {
-  if (value->type != FED_TEXT || !rhs_sendable(col, value) ||
-      memchr(value->p, '\\', (size_t)value->size))
+  bool blank = value->size > 0 && value->p[value->size - 1] == ' ';
+
+  if (value->type == FED_BLOB) return rhs_ordered(now->op, true);
+  if (value->type != FED_TEXT) return TERM_DROP;
+  if (rhs_range(now->op) && !plain) return TERM_DROP;
+  if (!rhs_sendable(col, value)) return TERM_DROP;
+  /* What has its blanks cut equals nothing that ends in one. */
+  if (col->class == FED_CLASS_CHAR && blank && now->op == TERM_EQ)
+    return TERM_NEVER;
+  return TERM_BIND;
+}
+
+/* The type's own text is ASCII and no number: any text may be compared. */
+static enum term_use rhs_as_text(struct term_now *now,
+                                 const struct fed_value *value)
+{
+  for (int64_t i = 0; i < value->size; i++)
+    if (value->p[i] <= 0) return TERM_DROP;
+  now->form = FORM_TEXT;
+  return TERM_BIND;
+}
+
+/* A pattern is made another one, or not sent: see bind.c and pattern.c. */
+static enum term_use rhs_pattern(const struct fed_dialect *dialect,
+                                 const struct fed_column *col,
+                                 const struct fed_value *value)
+{
+  if (value->type != FED_TEXT || !rhs_sendable(col, value)) return TERM_DROP;
+  if (!dialect->like && memchr(value->p, '\\', (size_t)value->size))
     return TERM_DROP;
   return TERM_BIND;
 }
@@ -250,28 +268,48 @@ static bool rhs_is_decimal(const struct fed_value *value)
 
 /*
  * Against a literal 5 the column is compared by the collation `decimal`, all
- * its digits; against an INTEGER column's 5 as a double. The one and the
- * other agree but for what rounds to 5: the range is widened by one, and
- * SQLite decides. Equality has no such superset that is worth sending.
+ * its digits; against an INTEGER column's 5 as a double, and a real literal
+ * with 15 digits. All of that is near the number; SQLite decides.
  */
-static enum term_use rhs_decimal(const struct fed_dialect *dialect,
-                                 enum term_op op, bool plain,
-                                 struct fed_value *value)
+static enum term_use rhs_near(struct term_now *now, double r,
+                              struct fed_value *value)
 {
-  const int64_t limit = INT64_C(1) << 53;
+  if (now->op == TERM_NE || !(fabs(r) < 1e300)) return TERM_DROP;
+  now->form = FORM_NEAR;
+  *value = fed_value_real(r);
+  return TERM_BIND;
+}
 
-  if (value->type == FED_BLOB) return rhs_ordered(op, true);
-  if (value->type == FED_INT) {
-    if (!rhs_range(op) || value->i >= limit || value->i <= -limit)
+void rhs_bounds(double r, struct fed_value *low, struct fed_value *high)
+{
+  double margin = fabs(r) * 1e-13 + 1e-300;
+
+  *low = fed_value_real(r - margin);
+  *high = fed_value_real(r + margin);
+}
+
+static enum term_use rhs_decimal(const struct fed_dialect *dialect,
+                                 struct term_now *now, bool plain,
+                                 sqlite3_value *rhs, struct fed_value *value)
+{
+  switch (value->type) {
+  case FED_INT:
+    return rhs_near(now, (double)value->i, value);
+  case FED_REAL:
+    /* As a text it would have an exponent, and be no number to `decimal`. */
+    if (value->r != 0 && !(fabs(value->r) >= 1e-4 && fabs(value->r) < 1e15))
       return TERM_DROP;
-    if (op == TERM_LE) value->i++;
-    if (op == TERM_GE) value->i--;
-    return TERM_BIND;
+    return rhs_near(now, value->r, value);
+  case FED_TEXT:
+    if (!plain || !rhs_is_decimal(value)) return TERM_DROP;
+    if (dialect == &fed_dialect_pg) return TERM_BIND;
+    /* MySQL would compare a decimal with a text as doubles. */
+    return rhs_near(now, sqlite3_value_double(rhs), value);
+  case FED_BLOB:
+    return rhs_ordered(now->op, true);
+  case FED_NULL:
+    break;
   }
-  /* MySQL would compare a decimal with a text as doubles. */
-  if (value->type == FED_TEXT && plain && rhs_is_decimal(value) &&
-      dialect == &fed_dialect_pg)
-    return TERM_BIND;
   return TERM_DROP;
 }
 
@@ -319,41 +357,105 @@ static bool rhs_is_time(const char *p, int64_t size)
          rhs_digits(p + 9, (int)size - 9) >= 0;
 }
 
-/*
- * Dates are text in SQLite. Only a literal in exactly the form in which we
- * show them can be sent: with any other the order of texts is not that of
- * times. One exception is worth having: a day against a timestamp. Every
- * text of that day is longer, so it comes after the bare date.
- */
-static enum term_use rhs_date(const struct fed_column *col, enum term_op *op,
-                              bool plain, const struct fed_value *value)
+static enum term_use rhs_unequal(enum term_op op)
+{
+  return op == TERM_EQ ? TERM_NEVER : TERM_ALWAYS;
+}
+
+/* Can the server print this, although it is no date or time as most are? */
+static bool rhs_is_odd_date(const struct fed_dialect *dialect,
+                            const struct fed_value *value)
 {
   const char *p = value->p;
   int64_t n = value->size;
 
-  if (value->type == FED_BLOB) return rhs_ordered(*op, true);
-  if (value->type != FED_TEXT || (rhs_range(*op) && !plain)) return TERM_DROP;
+  if (dialect != &fed_dialect_pg)
+    return n > 0 && (*p == '-' || isdigit((unsigned char)*p));
+  return (n > 4 && isdigit((unsigned char)p[4])) ||
+         (n > 2 && memcmp(p + n - 2, "BC", 2) == 0) ||
+         (n >= 8 && memcmp(p + n - 8, "infinity", 8) == 0);
+}
+
+/* Another text than ours: equal to none of them, but in order among them. */
+static enum term_use rhs_odd_date(const struct fed_dialect *dialect,
+                                  struct term_now *now,
+                                  const struct fed_value *value)
+{
+  if (!rhs_range(now->op) && !rhs_is_odd_date(dialect, value))
+    return rhs_unequal(now->op);
+  return rhs_as_text(now, value);
+}
+
+/*
+ * A year, a month, or a day against a timestamp: every text that begins so is
+ * longer, and comes after it. Compare with the first moment of it.
+ */
+static bool rhs_is_beginning(const struct fed_column *col, struct term_now *now,
+                             char buf[48], struct fed_value *value)
+{
+  bool day = value->size == 10 && col->class != FED_CLASS_DATE;
+
+  if (!rhs_range(now->op) || (value->size != 4 && value->size != 7 && !day))
+    return false;
+  memcpy(buf, value->p, (size_t)value->size);
+  memcpy(buf + value->size, "-01-01" + (value->size == 7 ? 3 : 0),
+         (size_t)(value->size == 4   ? 7
+                  : value->size == 7 ? 4
+                                     : 0));
+  if (!rhs_is_date(buf, 10)) return false;
+  buf[10] = 0;
+  if (now->op == TERM_GT) now->op = TERM_GE;
+  if (now->op == TERM_LE) now->op = TERM_LT;
+  *value = fed_value_cstr(buf);
+  return true;
+}
+
+static bool rhs_is_moment(const char *p, int64_t n)
+{
+  return n > 11 && p[10] == ' ' && rhs_is_date(p, n) &&
+         rhs_is_time(p + 11, n - 11);
+}
+
+/*
+ * Dates are text in SQLite. A literal in the form in which we show them is
+ * sent as a date, and the index helps; any other is compared with the text.
+ * No such text is a number, so it does not matter what affinity the value
+ * brings along.
+ */
+static enum term_use rhs_date(const struct fed_dialect *dialect,
+                              const struct fed_column *col,
+                              struct term_now *now, char buf[48],
+                              struct fed_value *value)
+{
+  const char *p = value->p;
+  int64_t n = value->size;
+  bool pg = dialect == &fed_dialect_pg;
+  bool ours;
+
+  if (value->type == FED_BLOB) return rhs_ordered(now->op, true);
+  if (value->type != FED_TEXT)
+    return rhs_range(now->op) ? TERM_DROP : rhs_unequal(now->op);
   if (col->class == FED_CLASS_TIME)
-    return rhs_is_time(p, n) ? TERM_BIND : TERM_DROP;
-  if (!rhs_is_date(p, n)) return TERM_DROP;
-  if (col->class == FED_CLASS_DATE) return n == 10 ? TERM_BIND : TERM_DROP;
-  if (n == 10 && rhs_range(*op)) {
-    if (*op == TERM_GT) *op = TERM_GE;
-    if (*op == TERM_LE) *op = TERM_LT;
+    ours = rhs_is_time(p, n) || (pg && n == 8 && !memcmp(p, "24:00:00", 8));
+  else if (col->class == FED_CLASS_DATE)
+    ours = n == 10 && rhs_is_date(p, n);
+  else
+    ours = rhs_is_moment(p, n);
+  if (ours) return TERM_BIND;
+  /* MySQL's '2024-00-00' comes before the first day of the year. */
+  if (col->class != FED_CLASS_TIME && (pg || n == 10) &&
+      rhs_is_beginning(col, now, buf, value))
     return TERM_BIND;
-  }
-  return n > 11 && p[10] == ' ' && rhs_is_time(p + 11, n - 11) ? TERM_BIND
-                                                               : TERM_DROP;
+  return rhs_odd_date(dialect, now, value);
 }
 
 /* Our uuids are lower-case and have their dashes: no other text equals one. */
-static enum term_use rhs_uuid(enum term_op *op, bool plain,
+static enum term_use rhs_uuid(struct term_now *now,
                               const struct fed_value *value)
 {
   bool canonical = value->type == FED_TEXT && value->size == 36;
 
-  if (value->type == FED_BLOB) return rhs_ordered(*op, true);
-  if (value->type != FED_TEXT || (rhs_range(*op) && !plain)) return TERM_DROP;
+  if (value->type == FED_BLOB) return rhs_ordered(now->op, true);
   for (int i = 0; i < 36 && canonical; i++) {
     bool dash = i == 8 || i == 13 || i == 18 || i == 23;
     char c = value->p[i];
@@ -362,8 +464,8 @@ static enum term_use rhs_uuid(enum term_op *op, bool plain,
       dash ? c == '-' : isdigit((unsigned char)c) || (c >= 'a' && c <= 'f');
   }
   if (canonical) return TERM_BIND;
-  if (*op == TERM_EQ) return TERM_NEVER;
-  return *op == TERM_NE ? TERM_ALWAYS : TERM_DROP;
+  if (!rhs_range(now->op)) return rhs_unequal(now->op);
+  return value->type == FED_TEXT ? rhs_as_text(now, value) : TERM_DROP;
 }
 
 /*
@@ -372,18 +474,21 @@ static enum term_use rhs_uuid(enum term_op *op, bool plain,
  * brings an affinity that may work on our column instead. Sent is what means
  * the same in every case.
  */
-static enum term_use rhs_any(const struct fed_column *col, enum term_op op,
+static enum term_use rhs_any(const struct fed_column *col, struct term_now *now,
                              bool plain, const struct fed_value *value)
 {
   /* Of a view it is not sure that its columns have what they declare. */
   bool sure = col->textcmp == FED_TEXTCMP_BYTES;
 
+  if (value->type == FED_TEXT && (now->op == TERM_LT || now->op == TERM_LE))
+    now->form = FORM_BLOB;
   switch (declare_column_affinity(col)) {
   case 'A': /* none: any affinity would work on it, but not on a blob */
-    return value->type == FED_BLOB && !rhs_range(op) ? TERM_BIND : TERM_DROP;
+    return value->type == FED_BLOB && !rhs_range(now->op) ? TERM_BIND
+                                                          : TERM_DROP;
   case 'B': /* text: a numeric affinity would work on it */
     if (value->type == FED_TEXT)
-      return plain || !rhs_range(op) ? TERM_BIND : TERM_DROP;
+      return plain || !rhs_range(now->op) ? TERM_BIND : TERM_DROP;
     return value->type == FED_BLOB ? TERM_BIND : TERM_DROP;
   default: /* numeric: the value is converted, never the column */
     return sure || value->type == FED_INT || value->type == FED_REAL
@@ -405,25 +510,35 @@ static enum term_use rhs_blob(enum term_op op, const struct fed_value *value)
   return rhs_ordered(op, false);
 }
 
+static bool rhs_is_pattern(const struct fed_dialect *dialect,
+                           const struct fed_column *col, enum term_op op)
+{
+  if (op == TERM_LIKE) return true;
+  return op == TERM_GLOB && (dialect->like || col->class != FED_CLASS_ANY);
+}
+
 enum term_use term_value(const struct fed_dialect *dialect,
-                         const struct fed_column *col, enum term_op *op,
+                         const struct fed_column *col, struct term_now *now,
                          sqlite3_value *rhs, bool plain, char buf[48],
                          struct fed_value *out)
 {
   *out = fed_value_from(rhs);
-  return term_value_of(dialect, col, op, plain, buf, out);
+  if (col->class == FED_CLASS_DECIMAL && out->type != FED_NULL)
+    return rhs_decimal(dialect, now, plain, rhs, out);
+  return term_value_of(dialect, col, now, plain, buf, out);
 }
 
 enum term_use term_value_of(const struct fed_dialect *dialect,
-                            const struct fed_column *col, enum term_op *op,
+                            const struct fed_column *col, struct term_now *now,
                             bool plain, char buf[48], struct fed_value *out)
 {
   if (out->type == FED_NULL) return TERM_NEVER;
   if (out->type == FED_TEXT && !out->p) return TERM_DROP; /* out of memory */
-  if (*op == TERM_LIKE) return rhs_like(col, out);
+  if (rhs_is_pattern(dialect, col, now->op))
+    return rhs_pattern(dialect, col, out);
   switch (col->class) {
   case FED_CLASS_ANY:
-    return rhs_any(col, *op, plain, out);
+    return rhs_any(col, now, plain, out);
   case FED_CLASS_INT:
   case FED_CLASS_UINT:
   case FED_CLASS_BOOL:
@@ -431,22 +546,21 @@ enum term_use term_value_of(const struct fed_dialect *dialect,
   case FED_CLASS_REAL:
   case FED_CLASS_FLOAT4:
   case FED_CLASS_DECREAL:
-    return rhs_number(dialect, col, op, buf, out);
-  case FED_CLASS_DECIMAL:
-    return rhs_decimal(dialect, *op, plain, out);
+    return rhs_number(dialect, col, &now->op, buf, out);
   case FED_CLASS_TEXT:
   case FED_CLASS_CHAR:
-    return rhs_text(col, *op, plain, out);
+  case FED_CLASS_OTHER:
+    return rhs_text(col, now, plain, out);
   case FED_CLASS_BLOB:
-    return rhs_blob(*op, out);
+    return rhs_blob(now->op, out);
   case FED_CLASS_DATE:
   case FED_CLASS_TIME:
   case FED_CLASS_TIMESTAMP:
   case FED_CLASS_TIMESTAMPTZ:
-    return rhs_date(col, op, plain, out);
+    return rhs_date(dialect, col, now, buf, out);
   case FED_CLASS_UUID:
-    return rhs_uuid(op, plain, out);
-  case FED_CLASS_OTHER:
+    return rhs_uuid(now, out);
+  case FED_CLASS_DECIMAL: /* compared by value: no key of a list */
   case FED_CLASS_COUNT:
     break;
   }

@@ -12,9 +12,9 @@
 
 struct bind {
   const struct plan *plan;
-  struct deparse_term *now; /* one for each term of the plan */
-  char (*text)[48];         /* numbers made text, one for each term */
-  struct fed_value *args;   /* what to bind, in the order of placeholders */
+  struct term_now *now;   /* one for each term of the plan */
+  char (*text)[48];       /* numbers made text, one for each term */
+  struct fed_value *args; /* what to bind, in the order of placeholders */
   int narg, room;
   void **held; /* memory that args borrow from */
   int nheld;

@@ -234,6 +234,26 @@ enum term_use {
   TERM_DROP,   /* leave it to SQLite */
 };
 
+/*
+ * How a term is written for the server: the letters of the table's second
+ * text. `text` is the column as the text that we show, by its bytes.
+ */
+enum term_form {
+  FORM_NONE = '-',   /* never sent */
+  FORM_BARE = 'b',   /* col < $1 */
+  FORM_TEXT = 't',   /* text < $1 */
+  FORM_BOTH = 'a',   /* col = $1 AND text = $1: the index, and the bytes */
+  FORM_NUMBER = 'n', /* col > $1 AND col < 'NaN' */
+  FORM_NEAR = 'r',   /* col >= $1 AND col <= $2: a number, roughly */
+  FORM_DATE = 'd',   /* by text where a year has not four digits */
+  FORM_TIME = 'h',   /* and those that have not two digits of hours */
+  FORM_SAFE = 's',   /* col <=> NULL */
+  FORM_MATCH = 'm',  /* col LIKE $1 */
+  FORM_LIKE = 'l',   /* text LIKE $1, in one case or in both */
+  FORM_PREFIX = 'p', /* and col LIKE any spelling of the prefix */
+  FORM_BLOB = 'o',   /* or a blob: a text of a SQLite server */
+};
+
 /* Operators of sqlite3_index_constraint; false for those never sent. */
 bool term_op_of(unsigned char op, enum term_op *out, bool *is);
 
@@ -248,9 +268,9 @@ enum term_fit term_fit(const struct fed_dialect *dialect,
 const char *term_why(const struct fed_dialect *dialect,
                      const struct fed_column *col, enum term_op op);
 
-/* May ORDER BY on the column be left to the server? */
-bool term_sorts(const struct fed_dialect *dialect,
-                const struct fed_column *col);
+/* By what ORDER BY on the column is left to the server; FORM_NONE: not. */
+enum term_form term_sorts(const struct fed_dialect *dialect,
+                          const struct fed_column *col);
 
 /* Must the comparison use this collation to be the server's? */
 const char *term_collation(const struct fed_column *col);
@@ -261,25 +281,62 @@ const char *term_collation(const struct fed_column *col);
 bool pushdown_is_on(const struct fed_table *table);
 void pushdown_release(struct fed_db *fdb);
 
+/* What the values made of a term, for one execution. */
+struct term_now {
+  enum term_use use;
+  enum term_op op;
+  enum term_form form;
+  bool list;  /* one of several values */
+  int nvalue; /* of a list, or patterns; else 1 */
+  int first;  /* its values among all that are bound */
+  int narg;
+};
+
+/* As the table has it, before a value is known. */
+struct term_now term_planned(const struct fed_dialect *dialect,
+                             const struct fed_column *col, enum term_op op);
+
 /* ---- rhs.c ------------------------------------------------------------- */
 
 /*
  * Turn the right-hand value into one to bind, as SQLite's comparison would
  * see it. `plain`: it has no affinity of its own (a literal or a bound
- * parameter). *op may become another one that means the same. `buf` holds
- * text made here; *out borrows from it and from `rhs`.
+ * parameter). *now holds the term's operator and form, which may become
+ * others that mean the same; the answer is now->use. `buf` holds text made
+ * here; *out borrows from it and from `rhs`.
  */
 enum term_use term_value(const struct fed_dialect *dialect,
-                         const struct fed_column *col, enum term_op *op,
+                         const struct fed_column *col, struct term_now *now,
                          sqlite3_value *rhs, bool plain, char buf[48],
                          struct fed_value *out);
 /* The same for the value that stands in *value. */
 enum term_use term_value_of(const struct fed_dialect *dialect,
-                            const struct fed_column *col, enum term_op *op,
+                            const struct fed_column *col, struct term_now *now,
                             bool plain, char buf[48], struct fed_value *value);
+
+/* Around a value of the form FORM_NEAR. */
+void rhs_bounds(double r, struct fed_value *low, struct fed_value *high);
 
 /* The text of a double with `digits` digits, whatever the locale. */
 void rhs_real_text(char buf[48], double r, int digits);
+
+/* ---- pattern.c --------------------------------------------------------- */
+
+#define PATTERN_MAX 8 /* spellings of a prefix */
+
+/*
+ * The pattern of a LIKE or GLOB in the syntax of the servers' LIKE, where a
+ * backslash escapes. It matches at least the same texts. False: none does.
+ */
+bool pattern_like(enum term_op op, const struct fed_value *pattern,
+                  struct fed_str *out);
+
+/*
+ * Write the `i`th of the patterns that together match every text which
+ * begins as LIKE `pattern` does, in whatever case. Returns how many there
+ * are; 0 where it begins with a wildcard.
+ */
+int pattern_prefix(const struct fed_value *pattern, int i, struct fed_str *out);
 
 /* ---- plan.c ------------------------------------------------------------ */
 
@@ -334,23 +391,12 @@ const struct plan *plan_of(const char *idxstr);
 
 /* ---- deparse.c --------------------------------------------------------- */
 
-/* What the values made of the terms, for one execution. */
-struct deparse_term {
-  enum term_use use;
-  enum term_op op;
-  bool or_blob; /* a text of a SQLite server: every blob is above it */
-  bool list;    /* one of several values */
-  int nvalue;   /* of a list; else 1 */
-  int first;    /* its values among all that are bound */
-  int narg;
-};
-
 /*
  * Write the plan as remote SQL. `now` has one entry per term, NULL shows the
  * statement as planned. `limit` < 0 writes none.
  */
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct deparse_term *now, int64_t limit, bool count,
+             const struct term_now *now, int64_t limit, bool count,
              struct fed_str *sql);
 
 /* Give a value to SQLite. */

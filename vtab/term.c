@@ -22,19 +22,22 @@
 #define CMP(name) (1u << FED_TEXTCMP_##name)
 #define CMP_ANY   0xFu
 
-/* Why a pattern stays here, where more than one row says so. */
-#define OF_NUMBERS "a pattern sees the number as SQLite prints it"
-#define OF_BLOBS   "a pattern against a blob is SQLite's own affair"
-#define OF_TIMES   "a pattern sees the text, the server a date or time"
-#define OF_TEXTS   "SQLite folds ASCII only, and has no escape character"
-#define OF_SPACES  "the server adds or ignores trailing blanks"
-#define OF_PRINTED "only the server prints this type as text"
+/* Why not exact, where more than one row says so. */
+#define OF_NUMBERS  "a pattern sees the number as SQLite prints it"
+#define OF_BLOBS    "a pattern against a blob is SQLite's own affair"
+#define OF_CASE     "the host may change what LIKE folds, and GLOB has sets"
+#define OF_DOUBLES  "a number of SQLite's own may be compared as a double"
+#define OF_PATTERNS "a pattern's range ends below the blobs that it may mean"
+#define OF_HOSTS    "the two may have different LIKE and GLOB"
+#define OF_UTF16    "a file in UTF-16: its bytes are not ours"
+#define OF_HOURS    "'-01:00:00' and '100:00:00' are out of order as text"
 
 /*
  * One letter for each operator, in the order of enum term_op. E exact, S
  * superset, L local. The first row that fits decides; a kind of column
- * without a row is local throughout. `why` holds of the S and L among the
- * comparisons, `pattern` of those of LIKE and GLOB.
+ * without a row is local throughout. The second text is how each is written,
+ * see enum term_form. `why` holds of the S and L among the comparisons,
+ * `pattern` of those of LIKE and GLOB.
  */
 /* A table is read by its columns:
  *                                             =  IS NULL
@@ -46,85 +49,91 @@ static const struct term_row {
   unsigned classes;
   unsigned compare;
   const char fit[TERM_OPS + 1];
+  const char form[TERM_OPS + 1];
   const char *why, *pattern;
 } term_table[] = {
-  {PG, CLASS(INT),                  CMP_ANY,    "EEEEEEEELL",
+  {PG, CLASS(INT) | CLASS(BOOL),    CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {PG, CLASS(BOOL),                 CMP_ANY,    "EELLLLEELL",
-   "a range over two values asks for little", OF_NUMBERS},
-  {PG, FLOATS | DECIMALS,           CMP_ANY,    "ESEESSLSLL",
-   "NaN is NULL here, but there it equals itself and is above all",
-   OF_NUMBERS},
+  /* NaN is NULL here, but there it equals itself and is above all. */
+  {PG, FLOATS | DECIMALS,           CMP_ANY,    "EEEEEEEELL", "bnbbnnnn--",
+   NULL, OF_NUMBERS},
   /* More digits than a double: see rhs_decimal(). */
-  {PG, CLASS(DECIMAL),              CMP_ANY,    "SSSSSSEELL",
-   "a number of SQLite's own may be compared as a double", OF_NUMBERS},
-  {PG, CLASS(TEXT),                 CMP(BYTES), "EEEEEEEESL",
-   NULL, OF_TEXTS},
-  {PG, CLASS(TEXT),                 CMP(EQUAL), "EELLLLEESL",
-   "the server's collation has another order than bytes", OF_TEXTS},
-  {PG, CLASS(TEXT),                 CMP_ANY,    "SLLLLLEESL",
-   "texts of different bytes may be equal to the server", OF_TEXTS},
-  {PG, CLASS(CHAR),                 CMP_ANY,    "SLLLLLEELL",
-   "char(n) ignores trailing blanks on both sides", OF_SPACES},
-  {PG, CLASS(BLOB),                 CMP_ANY,    "EEEEEEEELL",
+  {PG, CLASS(DECIMAL),              CMP_ANY,    "SSSSSSEELL", "bbbbbbbb--",
+   OF_DOUBLES, OF_NUMBERS},
+  {PG, CLASS(TEXT),                 CMP(BYTES), "EEEEEEEESS", "bbbbbbbbpm",
+   NULL, OF_CASE},
+  /* Another order than that of bytes. */
+  {PG, CLASS(TEXT),                 CMP(EQUAL), "EEEEEEEESS", "bbttttbbpm",
+   NULL, OF_CASE},
+  /* Different bytes may be equal there. */
+  {PG, CLASS(TEXT),                 CMP_ANY,    "EEEEEEEESS", "atttttbbll",
+   NULL, OF_CASE},
+  /* bpchar ignores trailing blanks on both sides; its cast to text cuts
+   * them, as we do. */
+  {PG, CLASS(CHAR),                 CMP_ANY,    "EEEEEEEESS", "atttttbbll",
+   NULL, OF_CASE},
+  {PG, CLASS(BLOB),                 CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_BLOBS},
-  {PG, CLASS(TIME) | CLASS(UUID),   CMP_ANY,    "EEEEEEEELL",
-   NULL, OF_PRINTED},
-  {PG, DATES,                       CMP_ANY,    "EESSSSEELL",
-   "years before 1 and after 9999 print out of order", OF_TIMES},
-  {PG, CLASS(OTHER),                CMP_ANY,    "LLLLLLEELL",
-   OF_PRINTED, OF_PRINTED},
+  {PG, CLASS(TIME) | CLASS(UUID),   CMP_ANY,    "EEEEEEEESS", "bbbbbbbbll",
+   NULL, OF_CASE},
+  /* Years before 1 and after 9999 print out of order: see deparse.c. */
+  {PG, DATES,                       CMP_ANY,    "EEEEEEEESS", "bbddddbbll",
+   NULL, OF_CASE},
+  {PG, CLASS(OTHER),                CMP_ANY,    "EEEEEEEESS", "ttttttbbll",
+   NULL, OF_CASE},
 
-  {MYSQL, CLASS(INT) | CLASS(UINT), CMP_ANY,    "EEEEEEEELL",
+  {MYSQL, CLASS(INT) | CLASS(UINT), CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {MYSQL, CLASS(REAL) | DECIMALS,   CMP_ANY,    "EEEEEEEELL",
+  {MYSQL, FLOATS | DECIMALS,        CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {MYSQL, CLASS(DECIMAL),           CMP_ANY,    "SSSSSSEELL",
-   "a number of SQLite's own may be compared as a double", OF_NUMBERS},
-  {MYSQL, CLASS(BLOB),              CMP_ANY,    "EEEEEEEELL",
+  {MYSQL, CLASS(DECIMAL),           CMP_ANY,    "SSSSSSEELL", "bbbbbbbb--",
+   OF_DOUBLES, OF_NUMBERS},
+  {MYSQL, CLASS(BLOB),              CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_BLOBS},
-  {MYSQL, TEXTS,                    CMP(CI),    "SLLLLLEESL",
-   "the collation folds case or accents, or ignores trailing blanks",
-   OF_TEXTS},
-  {MYSQL, TEXTS,                    CMP_ANY,    "SLLLLLEELL",
-   "the collation folds case or accents, or ignores trailing blanks",
-   OF_TEXTS},
-  {MYSQL, DATES,                    CMP_ANY,    "EEEEEESELL",
-   "IS NULL also finds 0000-00-00 in a column that is NOT NULL", OF_TIMES},
-  {MYSQL, CLASS(TIME),              CMP_ANY,    "EELLLLEELL",
-   "-01:00:00 and 100:00:00 are out of order as text", OF_TIMES},
-  {MYSQL, CLASS(FLOAT4),            CMP_ANY,    "LLLLLLEELL",
-   "a 4-byte float is rounded to be compared", OF_NUMBERS},
-  {MYSQL, CLASS(OTHER),             CMP_ANY,    "LLLLLLEELL",
-   OF_PRINTED, OF_PRINTED},
+  /* Collations fold case or accents and ignore trailing blanks. */
+  {MYSQL, TEXTS,                    CMP(CI),    "EEEEEEEESS", "atttttbbmm",
+   NULL, OF_CASE},
+  {MYSQL, TEXTS,                    CMP_ANY,    "EEEEEEEESS", "atttttbblm",
+   NULL, OF_CASE},
+  /* IS NULL also finds '0000-00-00' in a column that is NOT NULL. */
+  {MYSQL, DATES,                    CMP_ANY,    "EEEEEEEESS", "bbbbbbsbll",
+   NULL, OF_CASE},
+  {MYSQL, CLASS(TIME),              CMP_ANY,    "EESSSSEESS", "bbhhhhbbll",
+   OF_HOURS, OF_CASE},
+  {MYSQL, CLASS(OTHER),             CMP_ANY,    "EEEEEEEESS", "ttttttbbll",
+   NULL, OF_CASE},
 
-  {SQLITE, CLASS(INT),              CMP_ANY,    "EEEEEEEELL",
+  {SQLITE, CLASS(INT),              CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {SQLITE, CLASS(ANY),              CMP(BYTES), "EESSEEEESS",
-   "a pattern's range ends below the blobs that it may mean",
-   "the two may have different LIKE and GLOB"},
+  {SQLITE, CLASS(ANY),              CMP(BYTES), "EESSEEEESS", "bbbbbbbbbb",
+   OF_PATTERNS, OF_HOSTS},
   /* A collation unknown here: compared as BINARY there. */
-  {SQLITE, CLASS(ANY),              CMP(LOOSE), "EESSEEEESS",
-   "a pattern's range ends below the blobs that it may mean",
-   "the two may have different LIKE and GLOB"},
-  {SQLITE, CLASS(ANY),              CMP_ANY,    "LLLLLLEELL",
-   "a file in UTF-16: its bytes are not ours",
-   "a file in UTF-16: its bytes are not ours"},
+  {SQLITE, CLASS(ANY),              CMP(LOOSE), "EESSEEEESS", "bbbbbbbbbb",
+   OF_PATTERNS, OF_HOSTS},
+  {SQLITE, CLASS(ANY),              CMP_ANY,    "LLLLLLEELL", "------bb--",
+   OF_UTF16, OF_UTF16},
 };
 
-/* Columns by which the server sorts as SQLite would. */
-static const struct {
+/*
+ * Columns by which the server sorts as SQLite would: `b` by the column, `t`
+ * by its text.
+ */
+static const struct term_sort {
   const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
+  char form;
 } term_sort_table[] = {
-  {PG, CLASS(INT) | CLASS(BOOL),           CMP_ANY},
-  {PG, CLASS(UUID) | CLASS(BLOB),          CMP_ANY},
-  {PG, CLASS(TEXT),                        CMP(BYTES)},
-  {MYSQL, CLASS(INT) | DATES,              CMP_ANY},
-  {MYSQL, FLOATS | DECIMALS,               CMP_ANY},
-  {SQLITE, CLASS(INT),                     CMP_ANY},
-  {SQLITE, CLASS(ANY),                     CMP(BYTES) | CMP(LOOSE)},
+  {PG, CLASS(INT) | CLASS(BOOL),           CMP_ANY,                 'b'},
+  {PG, CLASS(UUID) | CLASS(BLOB),          CMP_ANY,                 'b'},
+  {PG, CLASS(TIME) | CLASS(DECIMAL),       CMP_ANY,                 'b'},
+  {PG, CLASS(TEXT),                        CMP(BYTES),              'b'},
+  {PG, TEXTS | CLASS(OTHER),               CMP_ANY,                 't'},
+  {MYSQL, CLASS(INT) | DATES,              CMP_ANY,                 'b'},
+  {MYSQL, FLOATS | DECIMALS,               CMP_ANY,                 'b'},
+  {MYSQL, CLASS(DECIMAL),                  CMP_ANY,                 'b'},
+  {SQLITE, CLASS(INT),                     CMP_ANY,                 'b'},
+  {SQLITE, CLASS(ANY),                     CMP(BYTES) | CMP(LOOSE), 'b'},
 };
 /* clang-format on */
 
@@ -170,13 +179,26 @@ const char *term_why(const struct fed_dialect *dialect,
   return op == TERM_LIKE || op == TERM_GLOB ? row->pattern : row->why;
 }
 
-bool term_sorts(const struct fed_dialect *dialect, const struct fed_column *col)
+struct term_now term_planned(const struct fed_dialect *dialect,
+                             const struct fed_column *col, enum term_op op)
+{
+  const struct term_row *row = term_find(dialect, col);
+
+  return (struct term_now){.use = TERM_BIND,
+                           .op = op,
+                           .form =
+                             row ? (enum term_form)row->form[op] : FORM_NONE,
+                           .nvalue = 1};
+}
+
+enum term_form term_sorts(const struct fed_dialect *dialect,
+                          const struct fed_column *col)
 {
   for (size_t i = 0; i < FED_LEN(term_sort_table); i++)
     if (term_sort_table[i].dialect == dialect &&
         term_fits(term_sort_table[i].classes, term_sort_table[i].compare, col))
-      return true;
-  return false;
+      return (enum term_form)term_sort_table[i].form;
+  return FORM_NONE;
 }
 
 const char *term_collation(const struct fed_column *col)
