@@ -100,8 +100,9 @@ proc make_local {from to {collate {}}} {
       ON f.schema = $schema AND f.name = $table AND f.cid = c.cid
     ORDER BY c.cid
   } c {
-    set text "\"$c(name)\" \"$c(type)\""
-    if {$c(type) eq ""} { set text "\"$c(name)\"" }
+    set quoted "\"[string map {\" \"\"} $c(name)]\""
+    set text "$quoted \"$c(type)\""
+    if {$c(type) eq ""} { set text $quoted }
     if {$c(nn)} { append text " NOT NULL" }
     if {[dict exists $collate $c(name)]} {
       append text " COLLATE [dict get $collate $c(name)]"
@@ -109,7 +110,7 @@ proc make_local {from to {collate {}}} {
       append text " COLLATE decimal"
     }
     lappend columns $text
-    if {$c(pk)} { lappend key $c(pk) \"$c(name)\" $c(class) }
+    if {$c(pk)} { lappend key $c(pk) $quoted $c(class) }
   }
   # One integer key is the rowid there, so it must be so here.
   if {[llength $key] == 3 && [lindex $key 2] eq "integer"} {
