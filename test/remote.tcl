@@ -130,11 +130,12 @@ proc make_local {from to {collate {}}} {
 }
 
 # A value with its storage class, which Tcl objects made by SQLite remember.
+# Minus zero is zero to SQL.
 proc typed {value} {
   if {$value eq "\x02null"} { return NULL }
   switch -glob [tcl::unsupported::representation $value] {
     "*is a int *" - "*is a wideInt *" { return i:$value }
-    "*is a double *" { return r:$value }
+    "*is a double *" { return r:[expr {$value == 0 ? 0.0 : $value}] }
     "*is a bytearray *" { return b:[binary encode hex $value] }
   }
   return t:$value

@@ -158,7 +158,7 @@ proc near {v} {
     }
     {^-?[\d.]+(e[-+]?\d+)?$} {
       switch [rnd 7] {
-        0 { return '$v' }                  1 { return [expr {$v * (1 + 3e-16)}] }
+        0 { return '$v' }                  1 { return [string map {Inf 9e999} [expr {$v * (1 + 3e-16)}]] }
         2 { return [format %.15g $v] }     3 { return [format %.17g $v] }
         4 { if {abs($v) < 1e18} { return [expr {wide($v)}] } }
         5 { return '${v}0' }               6 { return [expr {-$v}] }

@@ -118,7 +118,7 @@ set types(pg) {
   1 timetz t time {{12:30:00+02} {12:30:00+01} 24:00:00}
   2 uuid t uuid {}                   1 json t json {}
   1 jsonb t json {}                  1 mood t {} {sad ok happy {Very Happy}}
-  1 integer[] t {} {{} {{}} {{1,2}} {{NULL,5}} {{{1},{2}}}}
+  1 integer[] t {} {{{}} {{1,2}} {{NULL,5}} {{{1},{2}}}}
   1 text[] t {} {{{}} {{a,B}} {{"a b",""}}}
   1 int4range t {} {{[1,5)} empty {(,3)} {[5,6)}}
   1 interval t {} {{1 day} {90 min} {-1 mon 2 days} 00:00:00 {1 year}}

@@ -56,11 +56,10 @@ proc session_new {kind round} {
 proc session_build {tables} {
   set kind [dict get $::session kind]
   catch {db eval "SELECT fed_detach('$kind')"}
-  db eval {SELECT name FROM main.sqlite_schema WHERE type = 'view'} {
-    db eval "DROP VIEW main.$name"
-  }
-  db eval {SELECT name FROM main.sqlite_schema WHERE type = 'table'} {
-    db eval "DROP TABLE main.$name"
+  # Views first: SQLite checks what still names the table that goes.
+  foreach {type name} [db eval {SELECT type, name FROM main.sqlite_schema
+      WHERE type IN ('view', 'table') ORDER BY type DESC}] {
+    db eval "DROP $type main.$name"
   }
   if {$kind eq "sqlite"} { catch {db eval {SELECT fed_server_drop('sqlite')}} }
   remote_drop $kind
@@ -99,7 +98,8 @@ proc twin {kind name tables} {
     return
   }
   if {$name eq "v1"} {
-    db eval [view_sql sqlite v1 [lindex $tables 0] main]
+    # A view does not tell its collations: it is declared without.
+    make_local sqlite.v1 v1
     return
   }
   foreach t $tables {
