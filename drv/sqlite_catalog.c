@@ -30,17 +30,15 @@ static int sq_collation(struct sq_conn *sq, const char *table,
   static const char *const known[] = {"BINARY", "NOCASE", "RTRIM"};
   const char *collation = NULL;
 
-  /* In UTF-16 even BINARY is another order than here. */
-  col->textcmp = FED_TEXTCMP_CI;
-  if (!sq->utf8) return SQLITE_OK;
-  /* A view has no collations to tell. */
-  col->textcmp = FED_TEXTCMP_LOOSE;
+  /* In UTF-16 even BINARY is another order than here. A view has no collations
+   * to tell. */
+  col->textcmp = sq->utf8 ? FED_TEXTCMP_LOOSE : FED_TEXTCMP_CI;
   if (sqlite3_table_column_metadata(sq->db, "main", table, col->name, NULL,
                                     &collation, NULL, NULL, NULL) != SQLITE_OK)
     return SQLITE_OK;
   for (size_t i = 0; i < FED_LEN(known); i++) {
     if (sqlite3_stricmp(known[i], collation) != 0) continue;
-    col->textcmp = FED_TEXTCMP_BYTES;
+    if (sq->utf8) col->textcmp = FED_TEXTCMP_BYTES;
     if (i == 0) return SQLITE_OK;
     col->collation = fed_strdup(known[i]);
     return col->collation ? SQLITE_OK : fed_err_nomem(err);

@@ -100,8 +100,9 @@ proc make_local {from to {collate {}}} {
       ON f.schema = $schema AND f.name = $table AND f.cid = c.cid
     ORDER BY c.cid
   } c {
-    set text "\"$c(name)\" \"$c(type)\""
-    if {$c(type) eq ""} { set text "\"$c(name)\"" }
+    set quoted "\"[string map {\" \"\"} $c(name)]\""
+    set text "$quoted \"$c(type)\""
+    if {$c(type) eq ""} { set text $quoted }
     if {$c(nn)} { append text " NOT NULL" }
     if {[dict exists $collate $c(name)]} {
       append text " COLLATE [dict get $collate $c(name)]"
@@ -109,7 +110,7 @@ proc make_local {from to {collate {}}} {
       append text " COLLATE decimal"
     }
     lappend columns $text
-    if {$c(pk)} { lappend key $c(pk) \"$c(name)\" $c(class) }
+    if {$c(pk)} { lappend key $c(pk) $quoted $c(class) }
   }
   # One integer key is the rowid there, so it must be so here.
   if {[llength $key] == 3 && [lindex $key 2] eq "integer"} {
@@ -129,11 +130,12 @@ proc make_local {from to {collate {}}} {
 }
 
 # A value with its storage class, which Tcl objects made by SQLite remember.
+# Minus zero is zero to SQL.
 proc typed {value} {
   if {$value eq "\x02null"} { return NULL }
   switch -glob [tcl::unsupported::representation $value] {
     "*is a int *" - "*is a wideInt *" { return i:$value }
-    "*is a double *" { return r:$value }
+    "*is a double *" { return r:[expr {$value == 0 ? 0.0 : $value}] }
     "*is a bytearray *" { return b:[binary encode hex $value] }
   }
   return t:$value

@@ -1,0 +1,157 @@
+# diff.tcl: the differential tester. Random tables on a server and in SQLite
+# itself, random queries over both; every answer must be the same.
+#
+#   make diff DIFF_QUERIES=200000 DIFF_SEED=7       each kind of server
+#   DIFF_QUERIES=5000 tclsh test/run.tcl diff_pg.test
+#
+# DIFF_SEED      a number, or `random` (the number is printed)
+# DIFF_QUERIES   how many queries; a new set of tables every DIFF_ROUND (400)
+# DIFF_ONLY      `round query`: that one alone
+# DIFF_STOP      differences until it gives up (5)
+#
+# A difference is made small (terms, columns, rows go as long as it stays) and
+# printed ready to paste.
+
+source $tester(dir)/diff/schema.tcl
+source $tester(dir)/diff/session.tcl
+source $tester(dir)/diff/query.tcl
+source $tester(dir)/diff/shrink.tcl
+
+encoding system utf-8
+set focus {}
+
+
+# ----------------------------------------------------------------- one query
+# The text for one side. Blanks are for reading: the nodes leave many.
+proc query_sql {tree side} {
+  string map [list R. $side.] [string trim [regsub -all { +} [render $tree] { }]]
+}
+
+# The values that the parameters stand for, by number.
+proc query_bind {parameters} {
+  array unset ::p
+  set i -1
+  foreach v $parameters {
+    incr i
+    db eval "SELECT $v AS v, ($v) IS NULL AS none" row {
+      if {!$row(none)} { set ::p($i) $row(v) }
+    }
+  }
+}
+
+proc answer {sql how} {
+  if {[catch {typed_rows $sql} rows]} { return [list error $rows] }
+  if {$how ne "ordered"} { set rows [lsort $rows] }
+  return [list rows $rows]
+}
+
+# Errors that both may have, at a row that only one of them came to.
+proc is_same_error {a b} {
+  expr {[lindex $a 0] eq "error" && [lindex $b 0] eq "error"}
+}
+
+# "" if both sides give the same, else what each gave. ::local_rows is how
+# many the local side had; with `quick` an empty local answer is enough.
+proc query_differs {tree parameters {quick 0}} {
+  set kind [dict get $::session kind]
+  set how [how_of $tree]
+  query_bind $parameters
+  set local [answer [query_sql $tree main] $how]
+  set ::local_rows [expr {[lindex $local 0] eq "rows" ? [llength [lindex $local 1]] : 0}]
+  if {$quick && $::local_rows == 0} { return skipped }
+  set remote [answer [query_sql $tree $kind] $how]
+  if {$remote eq $local || [is_same_error $remote $local]} { return "" }
+  if {$how eq "some" && [lindex $remote 0] eq "rows" && [lindex $local 0] eq "rows"} {
+    if {[llength [lindex $remote 1]] == $::local_rows
+        && [is_part [lindex $remote 1] [answer [query_sql [unlimited $tree] main] any]]} {
+      return ""
+    }
+  }
+  return [show_difference $remote $local any]
+}
+
+# Are the rows among those of the answer, each as often at most?
+proc is_part {rows all} {
+  if {[lindex $all 0] ne "rows"} { return 0 }
+  array set left {}
+  foreach row [lindex $all 1] { incr left($row) }
+  foreach row $rows {
+    if {![info exists left($row)] || [incr left($row) -1] < 0} { return 0 }
+  }
+  return 1
+}
+proc show_difference {remote local how} {
+  lassign $remote kind rows
+  lassign $local local_kind local_rows
+  if {$kind eq "error"} { return "remote: $rows" }
+  if {$local_kind eq "error"} { return "local: $local_rows" }
+  set more [lmap r $rows { if {$r in $local_rows} { continue }; set r }]
+  set less [lmap r $local_rows { if {$r in $rows} { continue }; set r }]
+  if {$more eq "" && $less eq ""} {
+    return "remote: [lrange $rows 0 9]\n     local: [lrange $local_rows 0 9]"
+  }
+  return "remote has [llength $rows] rows, alone [lrange $more 0 3]\n     local has\
+    [llength $local_rows] rows, alone [lrange $less 0 3]"
+}
+
+# ---------------------------------------------------------------- the session
+# Makes up queries until one differs: {tree parameters difference}, or {}.
+proc next_query {} {
+  for {set try 0} {$try < 4} {incr try} {
+    lassign [random_query] tree parameters
+    set differs [query_differs $tree $parameters [expr {$try < 3}]]
+    if {$differs ne "skipped"} break
+  }
+  incr ::count(queries)
+  if {$::local_rows} { incr ::count(found) }
+  return [list $tree $parameters $differs]
+}
+
+proc report_difference {kind name tree parameters differs} {
+  set sql [query_sql $tree $kind]
+  set mark [log_mark]
+  query_bind $parameters
+  catch {db eval $sql}
+  set sent [db eval {SELECT sql FROM fed_log WHERE id > $mark ORDER BY id}]
+  set tables [lmap t [dict get $::session tables] { table_sql $kind $t }]
+  set i -1
+  set values [lmap v $parameters { string cat "\$::p([incr i])=$v" }]
+  fail $name query $sql parameters $values differs $differs \
+    "remote SQL" [join [lrange $sent 0 5] "\n            "] \
+    tables "\n[join $tables][expr {[dict get $::session view] ? "(and view v1 over t1)" : ""}]" \
+    local $::local_sql plan [planned $sql]
+}
+
+proc diff_run {kind} {
+  set seed [setting DIFF_SEED 4711]
+  if {$seed eq "random"} { set seed [expr {[clock microseconds] % 1000000}] }
+  set budget [setting DIFF_QUERIES 1500]
+  set per_round [setting DIFF_ROUND 400]
+  set stop [setting DIFF_STOP 5]
+  lassign [setting DIFF_ONLY] only_round only_query
+  array set ::count {queries 0 found 0}
+  puts "diff_$kind: DIFF_SEED=$seed, $budget queries"
+  db eval {PRAGMA automatic_index = off}
+  set wrong 0
+  set round [expr {$only_round ne "" ? $only_round : 0}]
+  while {$::count(queries) < $budget && $wrong < $stop} {
+    seed [expr {$seed * 1000003 + $round}]
+    session_new $kind $round
+    for {set i 0} {$i < $per_round && $::count(queries) < $budget && $wrong < $stop} {incr i} {
+      lassign [next_query] tree parameters differs
+      if {$differs eq ""} { pass diff; continue }
+      if {$only_query ne "" && $i != $only_query} continue
+      incr wrong
+      set keep $::rnd_state
+      if {![setting DIFF_RAW 0]} {
+        lassign [shrink $tree $parameters $differs] tree parameters differs
+      }
+      report_difference $kind "round $round query $i" $tree $parameters $differs
+      seed $seed
+      set i $per_round
+    }
+    if {$only_round ne ""} break
+    incr round
+  }
+  puts "diff_$kind: $::count(queries) queries, $::count(found) with rows"
+}
