@@ -10,6 +10,7 @@
 #define FED_VTAB_TABLE_H
 
 #include "drv/dialect.h"
+#include "tx/tx.h"
 #include "vtab/vtab.h"
 
 struct fed_db {
@@ -17,6 +18,8 @@ struct fed_db {
   int refs;
   struct fed_list tables;   /* every connected struct fed_table */
   struct fed_list fetches;  /* every struct fetch that holds a connection */
+  struct fed_tx *tx;        /* what reads see together */
+  struct scan *opened;      /* the cursor opened just now */
   struct fed_list attached; /* attach.c */
   struct fed_list trusted;  /* trust.c */
   /* The relation and driver that table_create is to take, not to ask for. */
@@ -277,6 +280,10 @@ struct plan {
   bool count;            /* only the number of rows is asked for */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
+  /* Found when it first runs (scan.c): is the server read more than once by
+   * this statement, and which is it? */
+  bool looked;
+  const void *group;
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
 
@@ -287,7 +294,7 @@ int16_t *plan_columns(const struct plan *plan);
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
 /* The plan behind idxStr. */
-const struct plan *plan_of(const char *idxstr);
+struct plan *plan_of(const char *idxstr);
 
 /* ---- deparse.c --------------------------------------------------------- */
 
