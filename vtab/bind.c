@@ -375,7 +375,6 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   struct fed_value value;
 
   *now = term_planned(dialect, col, (enum term_op)term->op);
-  now->first = bind->narg;
   if (now->op == TERM_ISNULL || now->op == TERM_NOTNULL) return SQLITE_OK;
   if (term->in) {
     now->list = true;
@@ -424,10 +423,12 @@ int bind_values(struct bind *bind, const struct fed_table *table,
     const struct fed_column *col = &table->rel.col[term[i].col];
     struct term_now planned =
       term_planned(plan->dialect, col, (enum term_op)term[i].op);
+    int first = bind->narg;
     int rc = bind_term(bind, table, i, argv[i], err);
 
     if (rc != SQLITE_OK) return rc;
-    now->narg = bind->narg - now->first;
+    now->first = first;
+    now->narg = bind->narg - first;
     if (now->use == TERM_NEVER) {
       *never = true;
       return SQLITE_OK;

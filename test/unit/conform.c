@@ -43,7 +43,7 @@ static void t_transaction(struct run *r)
   reopen(r);
   expect_ids(r, "another session sees it", "i:2");
   for (int i = FED_ISOLATION_DEFAULT; i <= FED_ISOLATION_SERIALIZABLE; i++) {
-    struct fed_begin opts = {(enum fed_isolation)i, false};
+    struct fed_begin opts = {.isolation = (enum fed_isolation)i};
     int rc;
 
     start(r);
@@ -136,7 +136,7 @@ static void t_read_only(struct run *r)
 /* A verb that was not sent, or not known to have succeeded. */
 static void t_unsettled(struct run *r)
 {
-  struct fed_begin opts = {FED_ISOLATION_DEFAULT, false};
+  struct fed_begin opts = {.read_only = false};
   int rc;
 
   start(r);

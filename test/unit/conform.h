@@ -380,7 +380,7 @@ static inline void check_usable(struct run *r, const char *name)
 
 static inline int begin(struct run *r, bool read_only)
 {
-  struct fed_begin opts = {FED_ISOLATION_DEFAULT, read_only};
+  struct fed_begin opts = {.read_only = read_only};
 
   start(r);
   return fed_conn_begin(r->conn, &opts, &r->wait, &r->err);

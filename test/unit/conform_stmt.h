@@ -240,7 +240,7 @@ static inline void t_reset(struct run *r)
 /* The same inside a transaction, which must survive it. */
 static inline void t_reset_tx(struct run *r)
 {
-  struct fed_begin opts = {FED_ISOLATION_DEFAULT, false};
+  struct fed_begin opts = {.read_only = false};
   struct fed_stmt *stmt = NULL;
 
   must(r, "DELETE FROM conform_t");
