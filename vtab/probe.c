@@ -723,6 +723,15 @@ static int probe_fetch_keys(struct scan *scan, struct probe *probe,
   return rc;
 }
 
+/* No list finds NULL, which IS does. */
+static bool probe_has_null(const struct probe *probe,
+                           const struct fed_value *key)
+{
+  for (int k = 0; k < probe->nkey; k++)
+    if (key[k].type == FED_NULL) return true;
+  return false;
+}
+
 /* The rows of one key, from memory or with those of the keys to come. */
 static int probe_by_key(struct scan *scan, struct probe *probe,
                         const struct fed_value *key, struct fed_err *err)
@@ -737,7 +746,7 @@ static int probe_by_key(struct scan *scan, struct probe *probe,
       probe->known.n > PROBE_BATCH_ARRAY * 8)
     probe_forget_rows(probe);
   from = probe->known.n;
-  lead = probe_lead(scan, probe, key);
+  lead = probe_has_null(probe, key) ? NULL : probe_lead(scan, probe, key);
   rc = probe_learn_key(probe, hash, key, err);
   if (rc == SQLITE_OK && lead) rc = probe_look_ahead(scan, probe, lead, err);
   if (rc == SQLITE_OK) rc = probe_fetch_keys(scan, probe, from, err);
