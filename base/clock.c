@@ -17,6 +17,14 @@ int64_t fed_clock_ms(void)
   return fed_clock_us() / 1000;
 }
 
+int64_t fed_clock_wall_ms(void)
+{
+  struct timespec ts;
+
+  clock_gettime(CLOCK_REALTIME, &ts);
+  return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 int64_t fed_clock_deadline(int64_t ms)
 {
   int64_t now = fed_clock_ms();

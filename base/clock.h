@@ -25,6 +25,9 @@ int64_t fed_clock_ms(void);
 /* The same in microseconds, for measuring. */
 int64_t fed_clock_us(void);
 
+/* Milliseconds since 1970, of a clock that may be set: for what is kept. */
+int64_t fed_clock_wall_ms(void);
+
 /* now + ms, without overflow; ms < 0 means for ever. */
 int64_t fed_clock_deadline(int64_t ms);
 

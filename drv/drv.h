@@ -74,6 +74,10 @@ struct fed_column {
   bool unicode; /* texts: the column can be compared with any character */
   bool notnull; /* true of every row the server can return */
   int key;      /* 1.. place in the key that names a row; 0 none */
+  /* Statistics: guesses for the planner, never part of an answer. */
+  bool indexed;    /* first in an index by which = finds its rows */
+  double distinct; /* different values; below 0 unknown */
+  double nulls;    /* part of the rows that is NULL, 0..1; below 0 unknown */
 };
 
 enum fed_kind {
@@ -91,8 +95,9 @@ struct fed_relation {
   char *schema; /* "" for a query */
   char *name;   /* table name, or the text of the query */
   enum fed_kind kind;
-  bool on_path; /* found by its bare name, along the search path */
-  double rows;  /* the server's estimate; below 0 unknown */
+  bool on_path;  /* found by its bare name, along the search path */
+  double rows;   /* the server's estimate; below 0 unknown */
+  int64_t asked; /* when statistics were read, Unix ms; 0 never */
   int ncol;
   struct fed_column *col;
 };
@@ -120,6 +125,13 @@ struct fed_relation *fed_catalog_add(struct fed_catalog *cat,
                                      const char *schema, const char *name);
 struct fed_column *fed_relation_add(struct fed_relation *rel, const char *name,
                                     const char *type);
+
+/*
+ * Write the statistics of `from` over those of `to`. Nothing is done where
+ * the two do not have the same columns.
+ */
+void fed_relation_take_stats(struct fed_relation *to,
+                             const struct fed_relation *from);
 
 /* "integer", "timestamptz", ...: the class's name in fed_tables and docs. */
 const char *fed_class_name(enum fed_class class);

@@ -6,11 +6,15 @@
  * (the server has no index on them), so the three are read side by side by
  * one UNION ALL and brought together here:
  *
- *     schema  table  part  ord  what         text            flag    more
- *     shop    t      0     0    BASE TABLE   rows (number)
- *     shop    t      1     1    id           bigint(20)      NO
- *     shop    t      1     2    name         varchar(20)     YES     latin1_..
- *     shop    t      2     1    PRIMARY      id              '' = not null
+ *     schema  table  part  ord  what     text        flag  more       count
+ *     shop    t      0     0    BASE TABLE
+ *     ...                                                             rows
+ *     shop    t      1     1    id       bigint(20)  NO
+ *     shop    t      1     2    name     varchar(20) YES   latin1_..
+ *     shop    t      2     1    PRIMARY  id          ''    (prefix)   distinct
+ *     shop    t      3     1    by_name  name        YES   (prefix)   distinct
+ *
+ * Part 2 are unique indexes, part 3 others, of which the first column only.
  */
 #include "drv/mysql.h"
 
@@ -22,7 +26,7 @@
 /* Servers allow 16 columns in a key, MariaDB 32. */
 #define MY_KEY_MAX 32
 
-enum my_part { MY_TABLE, MY_COLUMN, MY_KEY };
+enum my_part { MY_TABLE, MY_COLUMN, MY_KEY, MY_INDEX };
 
 /* The columns of the answer. */
 enum my_cell {
@@ -34,6 +38,7 @@ enum my_cell {
   MY_TEXT,
   MY_FLAG,
   MY_MORE,
+  MY_COUNT,
   MY_CELLS
 };
 
@@ -229,7 +234,7 @@ static int my_add_table(struct my_builder *b, char **cell, struct fed_err *err)
   if (!rel) return fed_err_nomem(err);
   rel->on_path = !b->scope->schema || strcmp(cell[MY_SCHEMA], b->database) == 0;
   rel->kind = view ? FED_KIND_VIEW : FED_KIND_TABLE;
-  rel->rows = table && cell[MY_TEXT] ? (double)my_number(cell[MY_TEXT]) : -1;
+  rel->rows = table && cell[MY_COUNT] ? (double)my_number(cell[MY_COUNT]) : -1;
   b->open = true;
   return SQLITE_OK;
 }
@@ -260,6 +265,25 @@ static int my_add_column(struct my_builder *b, char **cell, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/* Of several indexes the one counted best: how many values it has. */
+static void my_add_first(struct fed_relation *rel, int at, const char *count)
+{
+  struct fed_column *col = &rel->col[at];
+  double distinct = count ? (double)my_number(count) : -1;
+
+  col->indexed = true;
+  if (distinct > col->distinct) col->distinct = distinct;
+}
+
+static void my_add_index(struct my_builder *b, char **cell)
+{
+  struct fed_relation *rel = my_relation(b);
+  int at = rel && cell[MY_TEXT] ? my_find_column(rel, cell[MY_TEXT]) : -1;
+
+  if (at >= 0 && my_number(cell[MY_ORD]) == 1)
+    my_add_first(rel, at, cell[MY_COUNT]);
+}
+
 static void my_add_key(struct my_builder *b, char **cell)
 {
   struct fed_relation *rel = my_relation(b);
@@ -287,6 +311,10 @@ static int my_add(struct my_builder *b, char **cell, struct fed_err *err)
     return my_add_column(b, cell, err);
   case MY_KEY:
     my_add_key(b, cell);
+    my_add_index(b, cell);
+    break;
+  case MY_INDEX:
+    my_add_index(b, cell);
     break;
   }
   return SQLITE_OK;
@@ -320,16 +348,19 @@ static void my_question(struct fed_mysql *c, const struct fed_scope *scope,
 {
   static const char *const part[] = {
     "SELECT CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS BINARY), 0, 0,"
-    " TABLE_TYPE, TABLE_ROWS, NULL, NULL FROM information_schema.TABLES"
+    " TABLE_TYPE, NULL, NULL, NULL, TABLE_ROWS"
+    " FROM information_schema.TABLES"
     " WHERE ",
     " UNION ALL SELECT CAST(TABLE_SCHEMA AS BINARY),"
     " CAST(TABLE_NAME AS BINARY), 1, ORDINAL_POSITION, COLUMN_NAME,"
-    " COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME"
+    " COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, NULL"
     " FROM information_schema.COLUMNS WHERE ",
     " UNION ALL SELECT CAST(TABLE_SCHEMA AS BINARY),"
-    " CAST(TABLE_NAME AS BINARY), 2, SEQ_IN_INDEX, INDEX_NAME,"
-    " COLUMN_NAME, NULLABLE, SUB_PART"
-    " FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND "};
+    " CAST(TABLE_NAME AS BINARY), 2 + NON_UNIQUE, SEQ_IN_INDEX, INDEX_NAME,"
+    " COLUMN_NAME, NULLABLE, SUB_PART, CARDINALITY"
+    " FROM information_schema.STATISTICS"
+    " WHERE (NON_UNIQUE = 0 OR SEQ_IN_INDEX = 1)"
+    " AND INDEX_TYPE IN ('BTREE', 'HASH') AND "};
 
   for (size_t i = 0; i < FED_LEN(part); i++) {
     fed_str_add(sql, part[i]);

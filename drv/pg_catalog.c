@@ -62,6 +62,33 @@ static const char pg_sql_key[] =
   " ORDER BY i.indisprimary DESC, i.indnkeyatts, x.relname COLLATE \"C\""
   " LIMIT 1) key ON true";
 
+/*
+ * First columns of indexes that can find `column = value`: B-trees and hashes
+ * (403 and 405, for ever). One of only some rows, or not yet built, cannot.
+ */
+static const char pg_sql_first[] =
+  ", first AS (SELECT i.indrelid, i.indkey[0] AS attnum,"
+  " i.indcollation[0] AS coll,"
+  " bool_or(i.indisunique AND i.indnkeyatts = 1) AS alone"
+  " FROM pg_catalog.pg_index i"
+  " JOIN rel ON rel.oid = i.indrelid AND NOT rel.inherits"
+  " JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0]"
+  " WHERE i.indisvalid AND i.indpred IS NULL AND o.opcmethod IN (403, 405)"
+  " GROUP BY 1, 2, 3)";
+
+/*
+ * What ANALYZE found, of the columns that we may read: the view sees to it,
+ * column by column. That takes its time: where there are many tables it is
+ * left out, and asked of one table once that has been used.
+ */
+#define PG_STATS_MAX 300
+static const char pg_sql_stats[] =
+  " LEFT JOIN (SELECT * FROM pg_catalog.pg_stats"
+  " WHERE (SELECT count(*) FROM rel) <= %d) s"
+  " ON s.schemaname = r.nspname AND s.tablename = r.relname"
+  " AND s.attname = a.attname"
+  " AND s.inherited = (r.inherits OR r.relkind = 'p')";
+
 /* Columns of each result row, in the order of the query. */
 enum {
   PG_C_SCHEMA,
@@ -78,6 +105,10 @@ enum {
   PG_C_DETERMINISTIC,
   PG_C_BYTEWISE,
   PG_C_ON_PATH,
+  PG_C_INDEXED,
+  /* In millionths, as strtod() obeys the locale: */
+  PG_C_DISTINCT, /* below 0: minus the part of the rows; 0 unknown */
+  PG_C_NULLS,
 };
 
 /*
@@ -166,12 +197,14 @@ static void pg_add_scope(struct fed_str *sql, const struct fed_scope *scope)
   fed_str_add(sql, ")");
 }
 
+/* `stats`: we may read pg_stats. A unique column needs no ANALYZE. */
 static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
-                           int version)
+                           int version, bool stats)
 {
   fed_str_add(sql, pg_sql_domains);
   fed_str_add(sql, pg_sql_relations);
   pg_add_scope(sql, scope);
+  fed_str_add(sql, pg_sql_first);
   fed_str_add(sql, " SELECT r.nspname, r.relname, r.relkind");
   pg_add_rows(sql, version);
   fed_str_add(sql, ", r.oid, a.attname,"
@@ -182,7 +215,12 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
   fed_str_add(sql, ", pg_catalog.array_position(key.cols, a.attnum),"
                    " co.collisdeterministic, ");
   pg_add_bytewise(sql, version);
-  fed_str_add(sql, ", r.nspname = ANY (pg_catalog.current_schemas(false))");
+  fed_str_add(sql, ", r.nspname = ANY (pg_catalog.current_schemas(false))"
+                   ", first.attnum IS NOT NULL,"
+                   " CASE WHEN first.alone THEN -1000000");
+  fed_str_add(sql, stats ? " ELSE (s.n_distinct * 1000000)::bigint END,"
+                           " (s.null_frac * 1000000)::bigint"
+                         : " END, NULL");
   fed_str_add(sql, " FROM rel r");
   fed_str_add(sql, pg_sql_key);
   fed_str_add(sql, " LEFT JOIN pg_catalog.pg_attribute a"
@@ -193,7 +231,11 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
                    " LEFT JOIN base b ON b.oid = a.atttypid"
                    " LEFT JOIN pg_catalog.pg_collation co"
                    " ON co.oid = a.attcollation"
-                   " ORDER BY pg_catalog.array_position("
+                   " LEFT JOIN first ON first.indrelid = r.oid"
+                   " AND first.attnum = a.attnum"
+                   " AND first.coll IN (0, a.attcollation)");
+  if (stats) fed_str_addf(sql, pg_sql_stats, PG_STATS_MAX);
+  fed_str_add(sql, " ORDER BY pg_catalog.array_position("
                    "pg_catalog.current_schemas(false), r.nspname),"
                    " r.nspname COLLATE \"C\", r.relname COLLATE \"C\","
                    " a.attnum");
@@ -244,7 +286,12 @@ static bool pg_may_be_nan(enum fed_class class)
          class == FED_CLASS_DECINT || class == FED_CLASS_DECREAL;
 }
 
-/* libc's atof() obeys the locale, but estimates have no decimals to lose. */
+/* libc's strtod() obeys the locale, but estimates have no decimals to lose. */
+static double pg_number(PGresult *row, int col)
+{
+  return PQgetisnull(row, 0, col) ? -1 : strtod(PQgetvalue(row, 0, col), NULL);
+}
+
 static struct fed_relation *pg_relation(struct pg_listing *list, PGresult *row)
 {
   unsigned long oid = strtoul(PQgetvalue(row, 0, PG_C_OID), NULL, 10);
@@ -258,10 +305,23 @@ static struct fed_relation *pg_relation(struct pg_listing *list, PGresult *row)
   list->oid = oid;
   rel->kind = pg_kind(PQgetvalue(row, 0, PG_C_KIND)[0]);
   rel->on_path = pg_true(row, PG_C_ON_PATH);
-  rel->rows = PQgetisnull(row, 0, PG_C_ROWS)
-                ? -1
-                : strtod(PQgetvalue(row, 0, PG_C_ROWS), NULL);
+  rel->rows = pg_number(row, PG_C_ROWS);
   return rel;
+}
+
+static void pg_column_stats(const struct fed_relation *rel, PGresult *row,
+                            struct fed_column *col)
+{
+  double distinct = pg_number(row, PG_C_DISTINCT) / 1e6;
+  double nulls = pg_number(row, PG_C_NULLS) / 1e6;
+
+  col->indexed = pg_true(row, PG_C_INDEXED);
+  if (!PQgetisnull(row, 0, PG_C_NULLS)) col->nulls = nulls;
+  if (PQgetisnull(row, 0, PG_C_DISTINCT) || distinct == 0) return;
+  if (distinct > 0)
+    col->distinct = distinct;
+  else if (rel->rows >= 0)
+    col->distinct = -distinct * rel->rows;
 }
 
 static int pg_catalog_row(void *ctx, PGresult *row, struct fed_err *err)
@@ -283,6 +343,7 @@ static int pg_catalog_row(void *ctx, PGresult *row, struct fed_err *err)
   col->unicode = list->unicode;
   col->notnull = pg_true(row, PG_C_NOTNULL) && !pg_may_be_nan(col->class);
   col->key = (int)strtol(PQgetvalue(row, 0, PG_C_KEY), NULL, 10);
+  pg_column_stats(rel, row, col);
   return SQLITE_OK;
 }
 
@@ -305,6 +366,24 @@ static bool pg_is_unicode(PGconn *link)
   return encoding && strcmp(encoding, "UTF8") == 0;
 }
 
+static int pg_catalog_ask(struct fed_pg_conn *pg, const struct fed_scope *scope,
+                          struct pg_listing *list, const char *const *params,
+                          int nparam, bool stats, const struct fed_wait *wait,
+                          struct fed_err *err)
+{
+  struct fed_str sql;
+  int rc;
+
+  fed_str_init(&sql, 65536);
+  pg_catalog_sql(&sql, scope, PQserverVersion(pg->link), stats);
+  rc = fed_str_err(&sql, err);
+  if (rc == SQLITE_OK)
+    rc =
+      fed_pg_query(pg, sql.s, nparam, params, pg_catalog_row, list, wait, err);
+  fed_str_release(&sql);
+  return rc;
+}
+
 int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,
                    struct fed_err *err)
@@ -314,19 +393,20 @@ int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                             .bytes_kept = pg_bytes_kept(pg->link),
                             .unicode = pg_is_unicode(pg->link)};
   const char *params[2];
-  struct fed_str sql;
   int n = 0;
   int rc;
 
   if (scope->schema && strcmp(scope->schema, "*") != 0)
     params[n++] = scope->schema;
   if (scope->table) params[n++] = scope->table;
-  fed_str_init(&sql, 65536);
-  pg_catalog_sql(&sql, scope, PQserverVersion(pg->link));
-  rc = fed_str_err(&sql, err);
-  if (rc == SQLITE_OK)
-    rc = fed_pg_query(pg, sql.s, n, params, pg_catalog_row, &list, wait, err);
-  fed_str_release(&sql);
+  rc = pg_catalog_ask(pg, scope, &list, params, n, true, wait, err);
+  if (rc == SQLITE_PERM) {
+    /* Somebody took away even pg_stats. */
+    fed_err_clear(err);
+    rc = pg_catalog_ask(pg, scope, &list, params, n, false, wait, err);
+  }
+  for (int i = 0; i < out->nrel && out->nrel > PG_STATS_MAX; i++)
+    out->rel[i].asked = 0;
   return rc;
 }
 

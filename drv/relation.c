@@ -39,6 +39,7 @@ struct fed_relation *fed_catalog_add(struct fed_catalog *cat,
   rel = &cat->rel[cat->nrel];
   memset(rel, 0, sizeof *rel);
   rel->rows = -1;
+  rel->asked = fed_clock_wall_ms();
   rel->schema = fed_strdup(schema);
   rel->name = fed_strdup(name);
   if (!rel->schema || !rel->name) {
@@ -77,8 +78,24 @@ struct fed_column *fed_relation_add(struct fed_relation *rel, const char *name,
     fed_free(col->type);
     return NULL;
   }
+  col->distinct = col->nulls = -1;
   rel->ncol++;
   return col;
+}
+
+void fed_relation_take_stats(struct fed_relation *to,
+                             const struct fed_relation *from)
+{
+  if (to->ncol != from->ncol) return;
+  for (int i = 0; i < to->ncol; i++)
+    if (strcmp(to->col[i].name, from->col[i].name) != 0) return;
+  for (int i = 0; i < to->ncol; i++) {
+    to->col[i].indexed = from->col[i].indexed;
+    to->col[i].distinct = from->col[i].distinct;
+    to->col[i].nulls = from->col[i].nulls;
+  }
+  to->rows = from->rows;
+  to->asked = from->asked;
 }
 
 static const struct {

@@ -2,6 +2,8 @@
  * sqlite_catalog: the tables and views of a SQLite file. A file is asked
  * without a round trip, so here each table is a question of its own.
  */
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "drv/sqlite.h"
 
@@ -150,8 +152,8 @@ static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
   char *sql[2];
   double rows = -1;
 
-  sql[0] = sqlite3_mprintf("SELECT CAST(stat AS INT) FROM sqlite_stat1"
-                           " WHERE tbl = %Q LIMIT 1",
+  sql[0] = sqlite3_mprintf("SELECT max(CAST(stat AS INT)) FROM"
+                           " sqlite_stat1 WHERE tbl = %Q HAVING count(*)",
                            table);
   sql[1] = sqlite3_mprintf("SELECT max(_rowid_) FROM main.\"%w\"", table);
   for (int i = 0; i < (has_rowid ? 2 : 1) && rows < 0; i++) {
@@ -166,6 +168,68 @@ static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
   sqlite3_free(sql[0]);
   sqlite3_free(sql[1]);
   return rows < 0 && has_rowid ? 0 : rows;
+}
+
+/* First columns of indexes over all rows, and what ANALYZE, if it ever ran,
+ * says of them: "rows, rows of one value of the first column, ...". */
+static sqlite3_stmt *sq_first(struct sq_conn *sq, const char *table)
+{
+  static const char *const stat[] = {
+    "(SELECT stat FROM main.sqlite_stat1 WHERE tbl = ?1"
+    " AND idx IN (l.name, CASE l.origin WHEN 'pk' THEN ?1 END))",
+    "NULL"};
+  sqlite3_stmt *stmt = NULL;
+
+  for (size_t i = 0; i < FED_LEN(stat) && !stmt; i++) {
+    char *sql = sqlite3_mprintf(
+      "SELECT x.name, x.coll, l.\"unique\" AND 1 ="
+      " (SELECT sum(key) FROM pragma_index_xinfo(l.name)), %s"
+      " FROM pragma_index_list(?1) l, pragma_index_xinfo(l.name) x"
+      " WHERE NOT l.partial AND x.seqno = 0 AND x.cid >= 0",
+      stat[i]);
+
+    if (!sql) return NULL;
+    sqlite3_prepare_v2(sq->db, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+  }
+  if (stmt) sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+  return stmt;
+}
+
+/* What one index says of its first column. */
+static void sq_add_first(struct fed_relation *rel, sqlite3_stmt *stmt)
+{
+  const char *stat = sq_text(stmt, 3);
+  char *end = NULL;
+  double rows = (double)strtoll(stat, &end, 10);
+  double per_value = (double)strtoll(end, NULL, 10);
+
+  for (int i = 0; i < rel->ncol; i++) {
+    struct fed_column *col = &rel->col[i];
+
+    if (sqlite3_stricmp(col->name, sq_text(stmt, 0)) ||
+        sqlite3_stricmp(col->collation ? col->collation : "BINARY",
+                        sq_text(stmt, 1)))
+      continue;
+    col->indexed = true;
+    if (per_value > 0) col->distinct = rows / per_value;
+    if (sqlite3_column_int(stmt, 2)) col->distinct = rel->rows;
+  }
+}
+
+/* Guesses: what cannot be read stays unknown. */
+static void sq_stats(struct sq_conn *sq, struct fed_relation *rel)
+{
+  sqlite3_stmt *stmt = sq_first(sq, rel->name);
+
+  while (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+    sq_add_first(rel, stmt);
+  sqlite3_finalize(stmt);
+  for (int i = 0; i < rel->ncol; i++)
+    if (rel->col[i].class == FED_CLASS_INT) { /* the rowid */
+      rel->col[i].indexed = true;
+      rel->col[i].distinct = rel->rows;
+    }
 }
 
 static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
@@ -188,6 +252,7 @@ static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
     out->nrel--;
   } else if (table.is_table) {
     rel->rows = sq_estimate(sq, rel->name, table.has_rowid);
+    sq_stats(sq, rel);
   }
   return SQLITE_OK;
 }

@@ -449,6 +449,20 @@ static void attach_swap(struct attachment *a, struct attachment *fresh)
   fresh->made = made;
 }
 
+/* Tables that stay get the statistics that came with the catalog. */
+static void attach_take_stats(struct fed_db *fdb)
+{
+  FED_LIST_EACH(node, &fdb->tables)
+  {
+    struct fed_table *table = FED_CONTAINER(node, struct fed_table, link);
+    const char *driver;
+    const struct fed_relation *rel =
+      attach_find(fdb, table->server, table->schema, table->name, &driver);
+
+    if (rel) fed_relation_take_stats(&table->rel, rel);
+  }
+}
+
 /* Drop what changed or is gone, make what changed or is new. */
 static int attach_refresh(struct fed_db *fdb, struct attachment *a, int *ntable,
                           struct fed_err *err)
@@ -474,6 +488,7 @@ static int attach_refresh(struct fed_db *fdb, struct attachment *a, int *ntable,
     *ntable += attach_has_same(&fresh, a, i) ||
                !attach_name_taken(&fresh, fresh.cat.nrel, a->name[i]);
   }
+  attach_take_stats(fdb);
   attach_names_free(&fresh);
   fed_catalog_release(&fresh.cat);
   fed_free(fresh.driver);

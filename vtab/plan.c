@@ -2,18 +2,8 @@
  * plan: xBestIndex. SQLite offers terms of the WHERE clause, an order and a
  * limit; what the server may answer becomes a plan and its SQL.
  */
-#include <math.h>
-
 #include "base/mem.h"
 #include "vtab/table.h"
-
-/*
- * Costs, in SQLite's own unit (about one row read from a local table). A
- * round trip is worth a few hundred local rows, a row over the wire three.
- */
-#define PLAN_ROUND_TRIP   300.0
-#define PLAN_ROW          3.0
-#define PLAN_UNKNOWN_ROWS 100000.0
 
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
@@ -312,71 +302,6 @@ static void plan_take_columns(const struct fed_table *table, struct plan *plan,
       columns[plan->ncol++] = (int16_t)i;
 }
 
-/* ---- cost -------------------------------------------------------------- */
-
-static double plan_selectivity(const struct plan_term *term)
-{
-  static const double part[TERM_OPS] = {
-    [TERM_EQ] = 0.02,    [TERM_NE] = 0.9,      [TERM_LT] = 0.3,
-    [TERM_LE] = 0.3,     [TERM_GT] = 0.3,      [TERM_GE] = 0.3,
-    [TERM_ISNULL] = 0.1, [TERM_NOTNULL] = 0.9, [TERM_LIKE] = 0.1,
-    [TERM_GLOB] = 0.1,
-  };
-
-  return part[term->op] * (term->in ? 10 : 1);
-}
-
-/*
- * Is the key's uniqueness the same to SQLite? A text may be compared as a
- * number: '5' and '05' are two keys and one number.
- */
-static bool plan_is_unique(const struct fed_table *table)
-{
-  for (int i = 0; i < table->rel.ncol; i++)
-    if (table->rel.col[i].key && plan_has_text(&table->rel.col[i]))
-      return false;
-  return true;
-}
-
-/* Do the terms fix every column of the key to one value? */
-static bool plan_is_lookup(const struct fed_table *table,
-                           const struct plan *plan)
-{
-  const struct plan_term *term = plan_terms(plan);
-  int nkey = 0, nfixed = 0;
-
-  for (int i = 0; i < table->rel.ncol; i++) {
-    if (!table->rel.col[i].key) continue;
-    nkey++;
-    for (int t = 0; t < plan->nterm; t++)
-      if (term[t].col == i && term[t].op == TERM_EQ && !term[t].in) {
-        nfixed++;
-        break;
-      }
-  }
-  return nkey > 0 && nkey == nfixed;
-}
-
-static void plan_cost(const struct fed_table *table, struct plan *plan,
-                      sqlite3_index_info *info)
-{
-  struct plan_term *term = plan_terms(plan);
-  double rows = table->rel.rows < 0 ? PLAN_UNKNOWN_ROWS : table->rel.rows;
-
-  for (int i = 0; i < plan->nterm; i++) {
-    term[i].part = (float)plan_selectivity(&term[i]);
-    rows *= term[i].part;
-  }
-  if (rows < 1) rows = 1;
-  if (plan_is_lookup(table, plan)) {
-    rows = 1;
-    if (plan_is_unique(table)) info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
-  }
-  plan->rows = rows;
-  info->estimatedRows = rows > 1e15 ? (sqlite3_int64)1e15 : (sqlite3_int64)rows;
-  info->estimatedCost = PLAN_ROUND_TRIP + rows * PLAN_ROW;
-}
-
 /* ---- xBestIndex -------------------------------------------------------- */
 
 /* SQL and plan as one block that SQLite frees with the statement. */
@@ -416,7 +341,7 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
   plan_take_columns(table, plan, info, plan_columns(plan));
   if (plan_wants_limit(info) && !plan_limit_bar(table, plan, info))
     plan_take_limit(plan, info);
-  plan_cost(table, plan, info);
+  cost_plan(table, plan, info);
 }
 
 /*

@@ -32,14 +32,15 @@ static int shadow_create(struct fed_table *table, struct fed_err *err)
 {
   int rc = db_exec(table->fdb, err,
                    "CREATE TABLE \"%w\".\"%w_relation\"(driver TEXT,"
-                   " schema TEXT, name TEXT, kind TEXT, rows REAL)",
+                   " schema TEXT, name TEXT, kind TEXT, rows REAL, asked INT)",
                    table->schema, table->name);
 
   if (rc != SQLITE_OK) return rc;
   return db_exec(table->fdb, err,
                  "CREATE TABLE \"%w\".\"%w_columns\"(cid INTEGER PRIMARY KEY,"
                  " name TEXT, type TEXT, class TEXT, compare TEXT,"
-                 " collation TEXT, unicode INT, \"notnull\" INT, \"key\" INT)",
+                 " collation TEXT, unicode INT, \"notnull\" INT, \"key\" INT,"
+                 " indexed INT, \"distinct\" REAL, nulls REAL)",
                  table->schema, table->name);
 }
 
@@ -52,10 +53,12 @@ static int shadow_write_columns(struct fed_table *table, struct fed_err *err)
 
     rc = db_exec(table->fdb, err,
                  "INSERT INTO \"%w\".\"%w_columns\""
-                 " VALUES(%d, %Q, %Q, %Q, %Q, %Q, %d, %d, %d)",
+                 " VALUES(%d, %Q, %Q, %Q, %Q, %Q, %d, %d, %d, %d, %!.15g,"
+                 " %!.15g)",
                  table->schema, table->name, i, col->name, col->type,
                  fed_class_name(col->class), shadow_compare[col->textcmp],
-                 col->collation, col->unicode, col->notnull, col->key);
+                 col->collation, col->unicode, col->notnull, col->key,
+                 col->indexed, col->distinct, col->nulls);
   }
   return rc;
 }
@@ -66,10 +69,12 @@ int shadow_write(struct fed_table *table, struct fed_err *err)
   int rc = shadow_create(table, err);
 
   if (rc == SQLITE_OK)
-    rc = db_exec(table->fdb, err,
-                 "INSERT INTO \"%w\".\"%w_relation\" VALUES(%Q,%Q,%Q,%Q,%f)",
-                 table->schema, table->name, table->driver, rel->schema,
-                 rel->name, fed_kind_name(rel->kind), rel->rows);
+    rc =
+      db_exec(table->fdb, err,
+              "INSERT INTO \"%w\".\"%w_relation\" VALUES(%Q, %Q, %Q, %Q,"
+              " %!.15g, %lld)",
+              table->schema, table->name, table->driver, rel->schema, rel->name,
+              fed_kind_name(rel->kind), rel->rows, (long long)rel->asked);
   if (rc == SQLITE_OK) rc = shadow_write_columns(table, err);
   if (rc != SQLITE_OK)
     fed_err_prefix(err, "cannot keep the columns of '%s': ", table->name);
@@ -134,6 +139,15 @@ static int shadow_damaged(struct fed_table *table, struct fed_err *err)
                      table->name);
 }
 
+/* Below 0 unknown: a table made before statistics were kept has none. */
+static double shadow_estimate(sqlite3_stmt *stmt, int i)
+{
+  if (i >= sqlite3_column_count(stmt)) return -1;
+  return sqlite3_column_type(stmt, i) == SQLITE_NULL
+           ? -1
+           : sqlite3_column_double(stmt, i);
+}
+
 static int shadow_read_relation(struct fed_table *table, sqlite3_stmt *stmt,
                                 struct fed_err *err)
 {
@@ -145,7 +159,9 @@ static int shadow_read_relation(struct fed_table *table, sqlite3_stmt *stmt,
   rel->schema = fed_strdup(shadow_text(stmt, 1));
   rel->name = fed_strdup(shadow_text(stmt, 2));
   rel->kind = (enum fed_kind)kind;
-  rel->rows = sqlite3_column_double(stmt, 4);
+  rel->rows = shadow_estimate(stmt, 4);
+  if (sqlite3_column_count(stmt) > 5)
+    rel->asked = sqlite3_column_int64(stmt, 5);
   if (!table->driver || !rel->schema || !rel->name) return fed_err_nomem(err);
   return SQLITE_OK;
 }
@@ -170,6 +186,9 @@ static int shadow_read_column(struct fed_table *table, sqlite3_stmt *stmt,
   col->unicode = sqlite3_column_int(stmt, 5) != 0;
   col->notnull = sqlite3_column_int(stmt, 6) != 0;
   col->key = sqlite3_column_int(stmt, 7);
+  col->indexed = shadow_estimate(stmt, 8) > 0;
+  col->distinct = shadow_estimate(stmt, 9);
+  col->nulls = shadow_estimate(stmt, 10);
   if (*collation && !(col->collation = fed_strdup(collation)))
     return fed_err_nomem(err);
   return SQLITE_OK;
@@ -193,6 +212,22 @@ static int shadow_check_tables(struct fed_table *table, struct fed_err *err)
   return rc;
 }
 
+/* Read `columns`; `stats` too, where the table was made with them. */
+static int shadow_select(struct fed_table *table, const char *columns,
+                         const char *stats, const char *suffix,
+                         sqlite3_stmt **out, struct fed_err *err)
+{
+  static const char sql[] = "SELECT %s%s FROM \"%w\".\"%w_%s\" AS k"
+                            " ORDER BY k.rowid";
+  int rc = db_prepare(table->fdb, out, err, sql, columns, stats, table->schema,
+                      table->name, suffix);
+
+  if (rc != SQLITE_ERROR) return rc;
+  fed_err_clear(err);
+  return db_prepare(table->fdb, out, err, sql, columns, "", table->schema,
+                    table->name, suffix);
+}
+
 int shadow_read(struct fed_table *table, struct fed_err *err)
 {
   int limit = sqlite3_limit(table->fdb->db, SQLITE_LIMIT_COLUMN, -1);
@@ -200,21 +235,20 @@ int shadow_read(struct fed_table *table, struct fed_err *err)
   int rc = shadow_check_tables(table, err);
 
   if (rc != SQLITE_OK) return rc;
-  rc = db_prepare(table->fdb, &stmt, err,
-                  "SELECT driver, schema, name, kind, rows"
-                  " FROM \"%w\".\"%w_relation\"",
-                  table->schema, table->name);
+  rc = shadow_select(table, "driver, schema, name, kind, rows", ", k.asked",
+                     "relation", &stmt, err);
   if (rc == SQLITE_OK)
     rc = sqlite3_step(stmt) == SQLITE_ROW
            ? shadow_read_relation(table, stmt, err)
            : shadow_damaged(table, err);
   sqlite3_finalize(stmt);
+  stmt = NULL;
   if (rc != SQLITE_OK) return rc;
-  rc =
-    db_prepare(table->fdb, &stmt, err,
-               "SELECT name, type, class, compare, collation, unicode,"
-               " \"notnull\", \"key\" FROM \"%w\".\"%w_columns\" ORDER BY cid",
-               table->schema, table->name);
+  rc = shadow_select(table,
+                     "name, type, class, compare, collation, unicode,"
+                     " \"notnull\", \"key\"",
+                     ", k.indexed, k.\"distinct\", k.nulls", "columns", &stmt,
+                     err);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
     rc = table->rel.ncol < limit ? shadow_read_column(table, stmt, err)
                                  : shadow_damaged(table, err);

@@ -140,6 +140,15 @@ static int status_servers(struct fed_db *fdb, struct status_rows *rows,
   return rc;
 }
 
+/* Below 0 it is unknown. */
+static void status_estimate(struct status_rows *rows, double n)
+{
+  if (n >= 0)
+    status_int(rows, n < 9e18 ? (int64_t)n : INT64_MAX);
+  else
+    status_null(rows);
+}
+
 static void status_column(struct status_rows *rows,
                           const struct fed_table *table, int i)
 {
@@ -157,10 +166,7 @@ static void status_column(struct status_rows *rows,
   status_text_or_null(rows, rel->schema);
   status_text(rows, rel->name);
   status_text(rows, fed_kind_name(rel->kind));
-  if (rel->rows >= 0)
-    status_int(rows, rel->rows < 9e18 ? (int64_t)rel->rows : INT64_MAX);
-  else
-    status_null(rows);
+  status_estimate(rows, rel->rows);
   status_int(rows, i);
   status_text(rows, table->label[i]);
   status_text(rows, col->name);
@@ -169,6 +175,8 @@ static void status_column(struct status_rows *rows,
   status_text(rows, storage[fed_class_storage(col->class)]);
   status_int(rows, col->notnull);
   status_int(rows, col->key);
+  status_estimate(rows, col->distinct);
+  status_int(rows, col->indexed);
 }
 
 static void status_add_table(void *ctx, struct fed_table *table)
@@ -279,7 +287,8 @@ const struct status_table status_tables[] = {
    .columns = "schema TEXT, name TEXT, server TEXT, remote_schema TEXT,"
               " remote_name TEXT, kind TEXT, rows INT, cid INT,"
               " \"column\" TEXT, remote_column TEXT, type TEXT, class TEXT,"
-              " storage TEXT, \"notnull\" INT, \"key\" INT", .ncol = 15,
+              " storage TEXT, \"notnull\" INT, \"key\" INT,"
+              " \"distinct\" INT, indexed INT", .ncol = 17,
    .fill = status_list_tables,
    .help = "the columns of every table of this connection"},
   {.name = "fed_pool",

@@ -24,6 +24,9 @@ static bool relation_copy_column(struct fed_relation *to,
   col->unicode = from->unicode;
   col->notnull = from->notnull;
   col->key = from->key;
+  col->indexed = from->indexed;
+  col->distinct = from->distinct;
+  col->nulls = from->nulls;
   if (!from->collation) return true;
   col->collation = fed_strdup(from->collation);
   return col->collation != NULL;
@@ -37,6 +40,7 @@ int relation_copy(struct fed_relation *to, const struct fed_relation *from,
   memset(to, 0, sizeof *to);
   to->kind = from->kind;
   to->rows = from->rows;
+  to->asked = from->asked;
   to->schema = fed_strdup(from->schema);
   to->name = fed_strdup(from->name);
   ok = to->schema && to->name;

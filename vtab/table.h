@@ -396,6 +396,13 @@ struct plan_verdict plan_term(const struct fed_table *table,
 /* The plan behind idxStr. */
 struct plan *plan_of(const char *idxstr);
 
+/* ---- cost.c ------------------------------------------------------------ */
+
+/* Set the plan's cost and SQLITE_INDEX_SCAN_UNIQUE, how many rows it gives and
+ * which part of them each term leaves. */
+void cost_plan(const struct fed_table *table, struct plan *plan,
+               sqlite3_index_info *info);
+
 /* ---- deparse.c --------------------------------------------------------- */
 
 /*
