@@ -55,6 +55,18 @@ bool pattern_like(enum term_op op, const struct fed_value *pattern,
   return true;
 }
 
+void pattern_cut(enum term_op op, const struct fed_value *pattern,
+                 struct fed_str *out)
+{
+  const char *wild = op == TERM_LIKE ? "%_" : "*?[";
+  int64_t n = 0;
+
+  while (n < pattern->size && !strchr(wild, pattern->p[n]))
+    n++;
+  fed_str_addn(out, pattern->p, (size_t)n);
+  fed_str_addc(out, op == TERM_LIKE ? '%' : '*');
+}
+
 int pattern_prefix(const struct fed_value *pattern, int i, struct fed_str *out)
 {
   int64_t n = 0;

@@ -99,47 +99,82 @@ static bool plan_wants_limit(sqlite3_index_info *info)
   return false;
 }
 
-/* Is constraint `k` the lower end of the range that begins as `pattern`? */
-static bool plan_is_range_of(sqlite3_index_info *info, int k,
-                             const char *collation, sqlite3_value *pattern)
-{
-  sqlite3_value *low = NULL;
-  const char *begin, *text;
+/* How much of a term is of the WHERE clause for sure. */
+enum plan_part { PLAN_NOTHING, PLAN_BEGINNING, PLAN_WHOLE };
 
-  if (info->aConstraint[k].op != SQLITE_INDEX_CONSTRAINT_GE ||
+static bool plan_is_text(enum term_op op, const char *a, const char *b, int n)
+{
+  return op == TERM_LIKE ? sqlite3_strnicmp(a, b, n) == 0
+                         : strncmp(a, b, (size_t)n) == 0;
+}
+
+/* The text of constraint `k`, if it is `op` on that column and collation. */
+static const char *plan_bound(sqlite3_index_info *info, int k, int column,
+                              unsigned char op, const char *collation)
+{
+  sqlite3_value *value = NULL;
+
+  if (info->aConstraint[k].op != op ||
+      info->aConstraint[k].iColumn != column ||
       sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
-      sqlite3_vtab_rhs_value(info, k, &low) != SQLITE_OK)
-    return false;
-  text = (const char *)sqlite3_value_text(low);
-  begin = (const char *)sqlite3_value_text(pattern);
-  return text && *text && begin &&
-         sqlite3_strnicmp(begin, text, (int)strlen(text)) == 0;
+      sqlite3_vtab_rhs_value(info, k, &value) != SQLITE_OK)
+    return NULL;
+  return (const char *)sqlite3_value_text(value);
+}
+
+/*
+ * Does the WHERE clause hold the range of texts that begin as the pattern of
+ * constraint `i` does: `>= 'ABC' AND < 'abd'`, under NOCASE, for 'abc%x'?
+ * SQLite derives it from a LIKE or GLOB there.
+ */
+static bool plan_has_range(sqlite3_index_info *info, int i, enum term_op op,
+                           const char *pattern)
+{
+  const char *collation = op == TERM_LIKE ? "NOCASE" : "BINARY";
+  int n = (int)strcspn(pattern, op == TERM_LIKE ? "%_" : "*?[");
+  int column = info->aConstraint[i].iColumn;
+  bool low = false, high = false;
+
+  /* After '@' comes 'A', which under NOCASE is 'a': no tight range. */
+  if (n == 0 || (op == TERM_LIKE && pattern[n - 1] == '@')) return false;
+  for (int k = 0; k < info->nConstraint; k++) {
+    const char *ge =
+      plan_bound(info, k, column, SQLITE_INDEX_CONSTRAINT_GE, collation);
+    const char *lt =
+      plan_bound(info, k, column, SQLITE_INDEX_CONSTRAINT_LT, collation);
+    int last = (unsigned char)pattern[n - 1];
+
+    if (op == TERM_LIKE && last >= 'A' && last <= 'Z') last += 'a' - 'A';
+    low |= ge && plan_is_text(op, ge, pattern, n) && !ge[n];
+    high |= lt && plan_is_text(op, lt, pattern, n - 1) &&
+            (unsigned char)lt[n - 1] == last + 1 && !lt[n];
+  }
+  return low && high;
 }
 
 /*
  * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
  * where they stand in the ON of a LEFT JOIN to another, whose rows they must
- * not lose. It offers a LIMIT only where there is no other. And a pattern of
- * the WHERE clause with a prefix shows by the range that SQLite derives from
- * it, which it does not offer for an ON.
+ * not lose. It offers a LIMIT only where there is no other. And where the
+ * range of a pattern's beginning is offered, which it is not for an ON, every
+ * row that is wanted has that beginning: so much can be asked for.
  */
-static bool plan_is_of_where(sqlite3_index_info *info, int i, enum term_op op)
+static enum plan_part plan_part(sqlite3_index_info *info, int i,
+                                enum term_op op)
 {
-  const char *collation = op == TERM_LIKE ? "NOCASE" : "BINARY";
-  sqlite3_value *pattern = NULL;
+  sqlite3_value *value = NULL;
+  const char *pattern;
 
   if (op != TERM_NE && op != TERM_NOTNULL && op != TERM_LIKE && op != TERM_GLOB)
-    return true;
+    return PLAN_WHOLE;
   if (sqlite3_libversion_number() >= 3051000 || plan_wants_limit(info))
-    return true;
+    return PLAN_WHOLE;
   if ((op != TERM_LIKE && op != TERM_GLOB) ||
-      sqlite3_vtab_rhs_value(info, i, &pattern) != SQLITE_OK)
-    return false;
-  for (int k = 0; k < info->nConstraint; k++)
-    if (info->aConstraint[k].iColumn == info->aConstraint[i].iColumn &&
-        plan_is_range_of(info, k, collation, pattern))
-      return true;
-  return false;
+      sqlite3_vtab_rhs_value(info, i, &value) != SQLITE_OK)
+    return PLAN_NOTHING;
+  pattern = (const char *)sqlite3_value_text(value);
+  return pattern && plan_has_range(info, i, op, pattern) ? PLAN_BEGINNING
+                                                         : PLAN_NOTHING;
 }
 
 /* Why a term that the server could answer is not sent after all, or NULL. */
@@ -152,7 +187,7 @@ static const char *plan_term_bar(const struct fed_table *table,
       return "the comparison has another collation than the column";
     if (op >= TERM_LT && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
   }
-  if (!plan_is_of_where(info, i, op))
+  if (plan_part(info, i, op) == PLAN_NOTHING)
     return "this SQLite does not tell WHERE from the ON of a LEFT JOIN";
   if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db))
     return "this connection has a LIKE of its own";
@@ -188,6 +223,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   if (bar) return plan_local(bar);
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
+  term->beginning = plan_part(info, i, op) == PLAN_BEGINNING;
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
   return (struct plan_verdict){fit, term_why(dialect, col, op)};

@@ -334,6 +334,10 @@ void rhs_real_text(char buf[48], double r, int digits);
 bool pattern_like(enum term_op op, const struct fed_value *pattern,
                   struct fed_str *out);
 
+/* The pattern, cut behind its first wildcard, which matches anything. */
+void pattern_cut(enum term_op op, const struct fed_value *pattern,
+                 struct fed_str *out);
+
 /*
  * Write the `i`th of the patterns that together match every text which
  * begins as LIKE `pattern` does, in whatever case. Returns how many there
@@ -349,6 +353,7 @@ struct plan_term {
   bool is;      /* IS: NULL matches NULL */
   bool in;      /* the value is a list (sqlite3_vtab_in) */
   bool literal; /* the value was known to be a literal */
+  bool beginning; /* ask only for the texts that begin as the pattern does */
   float part;   /* share of the rows that is expected to match */
 };
 

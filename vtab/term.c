@@ -30,6 +30,7 @@
 #define OF_PATTERNS "a pattern's range ends below the blobs that it may mean"
 #define OF_HOSTS    "the two may have different LIKE and GLOB"
 #define OF_UTF16    "a file in UTF-16: its bytes are not ours"
+#define OF_NE       "SQLite does not tell the collation of a <>"
 #define OF_HOURS    "'-01:00:00' and '100:00:00' are out of order as text"
 
 /*
@@ -60,26 +61,26 @@ static const struct term_row {
   /* More digits than a double: see rhs_decimal(). */
   {PG, CLASS(DECIMAL),              CMP_ANY,    "SSSSSSEELL", "bbbbbbbb--",
    OF_DOUBLES, OF_NUMBERS},
-  {PG, CLASS(TEXT),                 CMP(BYTES), "EEEEEEEESS", "bbbbbbbbpm",
+  {PG, CLASS(TEXT),                 CMP(BYTES), "ESEEEEEESS", "bbbbbbbbpm",
    NULL, OF_CASE},
   /* Another order than that of bytes. */
-  {PG, CLASS(TEXT),                 CMP(EQUAL), "EEEEEEEESS", "bbttttbbpm",
+  {PG, CLASS(TEXT),                 CMP(EQUAL), "ESEEEEEESS", "bbttttbbpm",
    NULL, OF_CASE},
   /* Different bytes may be equal there. */
-  {PG, CLASS(TEXT),                 CMP_ANY,    "EEEEEEEESS", "atttttbbll",
+  {PG, CLASS(TEXT),                 CMP_ANY,    "ESEEEEEESS", "atttttbbll",
    NULL, OF_CASE},
   /* bpchar ignores trailing blanks on both sides; its cast to text cuts
    * them, as we do. */
-  {PG, CLASS(CHAR),                 CMP_ANY,    "EEEEEEEESS", "atttttbbll",
+  {PG, CLASS(CHAR),                 CMP_ANY,    "ESEEEEEESS", "atttttbbll",
    NULL, OF_CASE},
   {PG, CLASS(BLOB),                 CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_BLOBS},
-  {PG, CLASS(TIME) | CLASS(UUID),   CMP_ANY,    "EEEEEEEESS", "bbbbbbbbll",
+  {PG, CLASS(TIME) | CLASS(UUID),   CMP_ANY,    "ESEEEEEESS", "bbbbbbbbll",
    NULL, OF_CASE},
   /* Years before 1 and after 9999 print out of order: see deparse.c. */
-  {PG, DATES,                       CMP_ANY,    "EEEEEEEESS", "bbddddbbll",
+  {PG, DATES,                       CMP_ANY,    "ESEEEEEESS", "bbddddbbll",
    NULL, OF_CASE},
-  {PG, CLASS(OTHER),                CMP_ANY,    "EEEEEEEESS", "ttttttbbll",
+  {PG, CLASS(OTHER),                CMP_ANY,    "ESEEEEEESS", "ttttttbbll",
    NULL, OF_CASE},
 
   {MYSQL, CLASS(INT) | CLASS(UINT), CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
@@ -91,24 +92,24 @@ static const struct term_row {
   {MYSQL, CLASS(BLOB),              CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_BLOBS},
   /* Collations fold case or accents and ignore trailing blanks. */
-  {MYSQL, TEXTS,                    CMP(CI),    "EEEEEEEESS", "atttttbbmm",
+  {MYSQL, TEXTS,                    CMP(CI),    "ESEEEEEESS", "atttttbbmm",
    NULL, OF_CASE},
-  {MYSQL, TEXTS,                    CMP_ANY,    "EEEEEEEESS", "atttttbblm",
+  {MYSQL, TEXTS,                    CMP_ANY,    "ESEEEEEESS", "atttttbblm",
    NULL, OF_CASE},
   /* IS NULL also finds '0000-00-00' in a column that is NOT NULL. */
-  {MYSQL, DATES,                    CMP_ANY,    "EEEEEEEESS", "bbbbbbsbll",
+  {MYSQL, DATES,                    CMP_ANY,    "ESEEEEEESS", "bbbbbbsbll",
    NULL, OF_CASE},
-  {MYSQL, CLASS(TIME),              CMP_ANY,    "EESSSSEESS", "bbhhhhbbll",
+  {MYSQL, CLASS(TIME),              CMP_ANY,    "ESSSSSEESS", "bbhhhhbbll",
    OF_HOURS, OF_CASE},
-  {MYSQL, CLASS(OTHER),             CMP_ANY,    "EEEEEEEESS", "ttttttbbll",
+  {MYSQL, CLASS(OTHER),             CMP_ANY,    "ESEEEEEESS", "ttttttbbll",
    NULL, OF_CASE},
 
   {SQLITE, CLASS(INT),              CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {SQLITE, CLASS(ANY),              CMP(BYTES), "EESSEEEESS", "bbbbbbbbbb",
+  {SQLITE, CLASS(ANY),              CMP(BYTES), "ESSSEEEESS", "bbbbbbbbbb",
    OF_PATTERNS, OF_HOSTS},
   /* A collation unknown here: compared as BINARY there. */
-  {SQLITE, CLASS(ANY),              CMP(LOOSE), "EESSEEEESS", "bbbbbbbbbb",
+  {SQLITE, CLASS(ANY),              CMP(LOOSE), "ESSSEEEESS", "bbbbbbbbbb",
    OF_PATTERNS, OF_HOSTS},
   {SQLITE, CLASS(ANY),              CMP_ANY,    "LLLLLLEELL", "------bb--",
    OF_UTF16, OF_UTF16},
@@ -176,6 +177,8 @@ const char *term_why(const struct fed_dialect *dialect,
 
   if (!row) return "nothing is known of such columns";
   if (row->fit[op] == 'E') return NULL;
+  if (op == TERM_NE && row->fit[op] == 'S' && row->classes != CLASS(DECIMAL))
+    return OF_NE;
   return op == TERM_LIKE || op == TERM_GLOB ? row->pattern : row->why;
 }
 
