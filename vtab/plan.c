@@ -3,6 +3,7 @@
  * limit; what the server may answer becomes a plan and its SQL.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "vtab/table.h"
@@ -14,6 +15,9 @@
 #define PLAN_ROUND_TRIP   300.0
 #define PLAN_ROW          3.0
 #define PLAN_UNKNOWN_ROWS 100000.0
+
+/* From here on a result is worth the fastest way to fetch it. */
+#define PLAN_BULK_ROWS 10000.0
 
 /* ---- the layout behind idxStr ------------------------------------------ */
 
@@ -305,7 +309,18 @@ static bool plan_is_lookup(const struct fed_table *table,
   return nkey > 0 && nkey == nfixed;
 }
 
-static void plan_cost(const struct fed_table *table, const struct plan *plan,
+/* The text of the user's own query never goes the bulk way (drv.h). */
+static bool plan_is_bulk(const struct fed_table *table, const struct plan *plan,
+                         double rows)
+{
+  if (plan->limit || table->rel.kind == FED_KIND_QUERY) return false;
+#ifdef FED_TEST
+  if (getenv("FED_TEST_BULK")) return true;
+#endif
+  return rows >= PLAN_BULK_ROWS;
+}
+
+static void plan_cost(const struct fed_table *table, struct plan *plan,
                       sqlite3_index_info *info)
 {
   const struct plan_term *term = plan_terms(plan);
@@ -320,6 +335,7 @@ static void plan_cost(const struct fed_table *table, const struct plan *plan,
   }
   info->estimatedRows = rows > 1e15 ? (sqlite3_int64)1e15 : (sqlite3_int64)rows;
   info->estimatedCost = PLAN_ROUND_TRIP + rows * PLAN_ROW;
+  plan->bulk = plan_is_bulk(table, plan, rows);
 }
 
 /* ---- xBestIndex -------------------------------------------------------- */

@@ -220,11 +220,12 @@ static int scan_prepare(struct scan *scan, const char *sql, bool rows,
                         struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
-  bool single = scan->plan->ncol == 0 || (scan->plan->count && !rows);
+  bool count = scan->plan->count && !rows;
+  bool single = scan->plan->ncol == 0 || count;
 
   return fed_stmt_get(scan->conn, sql, single ? &one : scan->want,
-                      single ? 1 : scan->plan->ncol, &scan->stmt, &scan->wait,
-                      err);
+                      single ? 1 : scan->plan->ncol, scan->plan->bulk && !count,
+                      &scan->stmt, &scan->wait, err);
 }
 
 /* One attempt, up to the first row. */

@@ -275,6 +275,7 @@ struct plan_order {
 struct plan {
   int16_t nterm, norder, ncol;
   bool count;            /* only the number of rows is asked for */
+  bool bulk;             /* many rows, probably all of them wanted */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
   /* Arrays behind the struct: terms in argument order, order, columns. */
