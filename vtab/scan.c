@@ -384,9 +384,10 @@ static int scan_next_spooled(struct scan *scan, struct fed_err *err)
 int scan_next(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   int rc;
 
+  fed_err_init(&err);
   if (scan->counting) {
     scan->passed++;
     scan->eof = scan->passed >= scan->left;
