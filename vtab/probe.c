@@ -471,10 +471,11 @@ static int probe_serve(struct scan *scan, struct probe *probe,
 
 /* Take every row of the query that is bound; *n is how many, at most `max`. */
 static int probe_fetch(struct scan *scan, struct probe *probe, bool known,
-                       int64_t max, int64_t *n, struct fed_err *err)
+                       double expected, int64_t max, int64_t *n,
+                       struct fed_err *err)
 {
   struct fetch *fetch = &scan->fetch;
-  int rc = scan_fetch(scan, err);
+  int rc = scan_fetch(scan, expected, err);
 
   *n = 0;
   while (rc == SQLITE_OK && !fetch->eof && ++*n <= max) {
@@ -520,7 +521,8 @@ static int probe_fetch_whole(struct scan *scan, struct probe *probe,
   struct fed_table *table = table_of(scan->base.pVtab);
   int nterm = scan->plan->nterm;
   struct bind_change *change = fed_calloc((size_t)nterm, sizeof *change);
-  double limit = probe_whole_rows(scan, probe) * 4 + 10000;
+  double rows = probe_whole_rows(scan, probe);
+  double limit = rows * 4 + 10000;
   int64_t max = probe->nkey == 0 && !probe->more ? INT64_MAX
                 : limit < (double)MAP_ROWS_MAX   ? (int64_t)limit
                                                  : MAP_ROWS_MAX;
@@ -534,7 +536,7 @@ static int probe_fetch_whole(struct scan *scan, struct probe *probe,
   probe_forget_rows(probe);
   rc = bind_change(&scan->bind, table, change, err);
   fed_free(change);
-  if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, false, max, &n, err);
+  if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, false, rows, max, &n, err);
   probe->whole = rc == SQLITE_OK && n <= max;
   if (probe->whole) return SQLITE_OK;
   probe_forget_rows(probe);
@@ -716,7 +718,7 @@ static int probe_fetch_keys(struct scan *scan, struct probe *probe,
     scan->bind.as_planned &= scan->plan->limit == 0;
   }
   if (rc == SQLITE_OK)
-    rc = probe_fetch(scan, probe, probe->nkey > 1, INT64_MAX, &n, err);
+    rc = probe_fetch(scan, probe, probe->nkey > 1, 0, INT64_MAX, &n, err);
   probe->spent += PROBE_SINGLE + PROBE_MORE * (nkey - 1);
   fed_free(change);
   fed_free(values);

@@ -141,7 +141,8 @@ static int scan_count(struct scan *scan, struct fed_err *err)
 }
 
 /* count(*) and SELECT 1 give one integer that is no column. */
-static int scan_execute(struct scan *scan, bool rows, struct fed_err *err)
+static int scan_execute(struct scan *scan, bool rows, double expected,
+                        struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
   bool single = scan->plan->ncol == 0 || (scan->plan->count && !rows);
@@ -151,21 +152,23 @@ static int scan_execute(struct scan *scan, bool rows, struct fed_err *err)
     .narg = scan->bind.narg,
     .want = single ? &one : scan->want,
     .nwant = single ? 1 : scan->plan->ncol,
+    .bulk = scan->bind.limit < 0 && !(scan->plan->count && !rows) &&
+            plan_is_bulk(scan_table(scan), expected),
   };
 
   if (!query.sql) return fed_err_nomem(err);
   return fetch_start(&scan->fetch, &query, err);
 }
 
-int scan_fetch(struct scan *scan, struct fed_err *err)
+int scan_fetch(struct scan *scan, double expected, struct fed_err *err)
 {
-  return scan_execute(scan, true, err);
+  return scan_execute(scan, true, expected, err);
 }
 
 /* Execute; `rows`: not only the number of them. Stands on the first row. */
 static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
 {
-  int rc = scan_execute(scan, rows, err);
+  int rc = scan_execute(scan, rows, scan->plan->rows, err);
 
   if (rc == SQLITE_OK && scan->plan->count && !rows)
     return scan_count(scan, err);
@@ -275,9 +278,10 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
 int scan_next(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   int rc;
 
+  fed_err_init(&err);
   if (scan->counting) {
     scan->passed++;
     scan->eof = scan->passed >= scan->left;

@@ -84,8 +84,9 @@ struct scan {
   int64_t rowid;
 };
 
-/* Start the query that is bound, for rows; scan->fetch stands on the first. */
-int scan_fetch(struct scan *scan, struct fed_err *err);
+/* Start the query that is bound, for about `expected` rows; scan->fetch
+ * stands on the first. */
+int scan_fetch(struct scan *scan, double expected, struct fed_err *err);
 
 /* Give this many empty rows. */
 void scan_serve_count(struct scan *scan, int64_t count);
