@@ -178,6 +178,7 @@ enum fed_cap {
   FED_CAP_READONLY = 1 << 1,  /* a transaction can be READ ONLY */
   FED_CAP_ASYNC = 1 << 2,     /* every wait can be interrupted within 50 ms */
   FED_CAP_MANY = 1 << 3,      /* several statements may execute at once */
+  FED_CAP_SNAPSHOT = 1 << 4,  /* connections can share a snapshot */
 };
 
 /* The head of every driver's connection struct. */
@@ -188,6 +189,7 @@ struct fed_conn {
   bool unsettled;        /* a transaction verb was sent, its end not seen */
   bool dirty;            /* session state may differ: reset before reuse */
   char version[48];      /* "PostgreSQL 15.18", given by open() */
+  char snapshot[40];     /* name for others, given by begin(); else "" */
   struct fed_list stmts; /* prepared statements kept for reuse (stmts.c) */
   int nstmts;
   void *lender; /* the pool's note on a lent connection (pool.c) */
@@ -223,6 +225,11 @@ enum fed_isolation {
 struct fed_begin {
   enum fed_isolation isolation;
   bool read_only;
+  /* From here on the transaction reads: a statement that fails or is stopped
+   * must not end it, and what has a way to write is refused. */
+  bool guard;
+  bool share;           /* give the snapshot a name (FED_CAP_SNAPSHOT) */
+  const char *snapshot; /* see the snapshot of that name; NULL: a new one */
 };
 
 /* Is `key` a connection parameter of this driver? */
@@ -323,8 +330,6 @@ const struct fed_driver *fed_driver_find(const char *scheme);
 void fed_conn_init(struct fed_conn *conn, const struct fed_driver *drv);
 
 /* Default transaction verbs, as SQL through exec() (sqltx.c). */
-int fed_sqltx_begin(struct fed_conn *conn, const struct fed_begin *opts,
-                    const struct fed_wait *wait, struct fed_err *err);
 int fed_sqltx_commit(struct fed_conn *conn, const struct fed_wait *wait,
                      struct fed_err *err);
 int fed_sqltx_rollback(struct fed_conn *conn, const struct fed_wait *wait,
@@ -470,6 +475,7 @@ static inline int fed_conn_begin(struct fed_conn *conn,
                                  struct fed_err *err)
 {
   conn->unsettled = true;
+  conn->snapshot[0] = 0;
   return fed_conn_settle(conn, conn->drv->begin(conn, opts, wait, err));
 }
 

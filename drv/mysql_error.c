@@ -87,6 +87,10 @@ int fed_mysql_fail(struct fed_mysql *c, MYSQL_STMT *stmt, struct fed_err *err)
   int rc;
 
   my_classify(native, state, &rc, &broken, &hint);
+  /* A deadlock's victim has lost its transaction, which the client's flag
+   * does not tell: what came next would commit by itself (traps 19). */
+  if (native == 1213 && (c->mysql->server_status & SERVER_STATUS_IN_TRANS))
+    broken = true;
   if (broken) c->head.broken = true;
   if (native == 0) msg = "the client library failed without saying why";
   if (err->rc != SQLITE_OK) return err->rc;

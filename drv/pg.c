@@ -196,7 +196,7 @@ static int pg_reset(struct fed_conn *conn, const struct fed_wait *wait,
   struct fed_pg_conn *pg = fed_pg_of(conn);
   int rc = fed_pg_ready(pg, true, wait, err);
 
-  pg->read_only = false;
+  pg->read_only = pg->guarded = false;
   if (rc == SQLITE_OK && PQtransactionStatus(pg->link) != PQTRANS_IDLE)
     rc = pg_exec(conn, "ROLLBACK", wait, err);
   if (rc == SQLITE_OK) rc = pg_exec(conn, "DISCARD ALL", wait, err);
@@ -219,10 +219,45 @@ static int pg_cancel(struct fed_conn *conn, struct fed_err *err)
 
 /* ---- transactions ------------------------------------------------------ */
 
+/*
+ * All in one round trip, in the order that the server wants: the snapshot
+ * before any query, its name outside of any savepoint.
+ */
+static void pg_begin_text(const struct fed_begin *opts, struct fed_str *sql)
+{
+  static const char *const isolation[] = {
+    [FED_ISOLATION_DEFAULT] = "",
+    [FED_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
+    [FED_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ",
+    [FED_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
+  };
+
+  fed_str_init(sql, FED_STR_SQL);
+  fed_str_addf(sql, "BEGIN%s%s", isolation[opts->isolation],
+               opts->read_only ? " READ ONLY" : "");
+  if (opts->snapshot)
+    fed_str_addf(sql, "; SET TRANSACTION SNAPSHOT '%s'", opts->snapshot);
+  if (opts->share) fed_str_add(sql, "; SELECT pg_export_snapshot()");
+  if (opts->guard) fed_str_addf(sql, "; SAVEPOINT %s", FED_PG_GUARD);
+}
+
+/* The name of the snapshot; too long a one is as good as none. */
+static int pg_begin_row(void *ctx, PGresult *row, struct fed_err *err)
+{
+  struct fed_pg_conn *pg = ctx;
+  const char *name = PQgetvalue(row, 0, 0);
+
+  (void)err;
+  if (strlen(name) < sizeof pg->base.snapshot)
+    memcpy(pg->base.snapshot, name, strlen(name) + 1);
+  return SQLITE_OK;
+}
+
 static int pg_begin(struct fed_conn *conn, const struct fed_begin *opts,
                     const struct fed_wait *wait, struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(conn);
+  struct fed_str sql;
   int rc = fed_pg_ready(pg, false, wait, err);
 
   if (rc != SQLITE_OK) return rc;
@@ -230,7 +265,12 @@ static int pg_begin(struct fed_conn *conn, const struct fed_begin *opts,
   if (PQtransactionStatus(pg->link) != PQTRANS_IDLE)
     return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
   pg->read_only = opts->read_only;
-  return fed_sqltx_begin(conn, opts, wait, err);
+  pg->guarded = opts->guard;
+  pg_begin_text(opts, &sql);
+  if (fed_str_err(&sql, err) == SQLITE_OK)
+    fed_pg_rows(pg, sql.s, pg_begin_row, pg, wait, err);
+  fed_str_release(&sql);
+  return err->rc;
 }
 
 /*
@@ -249,6 +289,7 @@ static int pg_commit(struct fed_conn *conn, const struct fed_wait *wait,
     return fed_err_set(err, SQLITE_ERROR,
                        "cannot commit: no transaction is open");
   rc = fed_pg_exec(pg, "COMMIT", wait, &done, err);
+  pg->guarded = false;
   if (rc != SQLITE_OK || pg->read_only || strcmp(done.tag, "COMMIT") == 0)
     return rc;
   return fed_err_set(err, SQLITE_ABORT,
@@ -259,8 +300,10 @@ static int pg_commit(struct fed_conn *conn, const struct fed_wait *wait,
 static int pg_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                        struct fed_err *err)
 {
-  int rc = fed_pg_ready(fed_pg_of(conn), true, wait, err);
+  struct fed_pg_conn *pg = fed_pg_of(conn);
+  int rc = fed_pg_ready(pg, true, wait, err);
 
+  pg->guarded = false;
   return rc == SQLITE_OK ? fed_sqltx_rollback(conn, wait, err) : rc;
 }
 
@@ -279,7 +322,8 @@ static const char *const pg_schemes[] = {"postgres", "postgresql", "pg", NULL};
 const struct fed_driver fed_driver_pg = {
   .name = "pg",
   .schemes = pg_schemes,
-  .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC,
+  .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC |
+          FED_CAP_SNAPSHOT,
   .dialect = &fed_dialect_pg,
   .param = pg_param,
   .check = pg_check,

@@ -40,6 +40,10 @@ struct fed_pg_key {
  * leaves `leftover`: rows still under way inside a transaction, where a cancel
  * would kill the transaction (traps 5). The next call reads them, unless it is
  * one that undoes the transaction anyway: then they are cancelled.
+ *
+ * A `guarded` transaction stands behind a savepoint set once, for all reads:
+ * as they change nothing, going back to it undoes nothing. So they may be
+ * cancelled, and fail; the next call goes back.
  */
 struct fed_pg_conn {
   struct fed_conn base; /* first */
@@ -50,6 +54,7 @@ struct fed_pg_conn {
   bool leftover;
   bool in_tx;          /* `active` was started inside a transaction */
   bool read_only;      /* the open transaction cannot write */
+  bool guarded;        /* it stands behind a savepoint, see fed_begin.guard */
   bool set_session;    /* settings do not come with the start-up packet */
   int syncs;           /* pipeline synchronisation points not yet seen */
   unsigned serial;     /* number of the newest prepared statement */
@@ -64,6 +69,9 @@ static inline struct fed_pg_conn *fed_pg_of(struct fed_conn *conn)
 }
 
 /* ---- pg_wire.c --------------------------------------------------------- */
+
+/* The savepoint of a guarded transaction; under it nothing can be written. */
+#define FED_PG_GUARD "fed_guard; SET TRANSACTION READ ONLY"
 
 /* How a command ended. */
 struct fed_pg_done {
@@ -109,6 +117,10 @@ void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done);
 int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
                 const struct fed_wait *wait, struct fed_pg_done *done,
                 struct fed_err *err);
+
+/* The same, but each row (text format) goes to `row`. */
+int fed_pg_rows(struct fed_pg_conn *pg, const char *sql, fed_pg_row_fn *row,
+                void *ctx, const struct fed_wait *wait, struct fed_err *err);
 
 /* Run `sql` with text parameters; each row (text format) goes to `row`. */
 int fed_pg_query(struct fed_pg_conn *pg, const char *sql, int nparam,

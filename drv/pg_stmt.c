@@ -372,7 +372,8 @@ static bool pg_drain_some(struct fed_pg_conn *pg)
 /*
  * End what runs. Outside a transaction a SELECT is cancelled when more than a
  * few rows are left; anything else might be undone by that and is read to its
- * end. Inside a transaction reading is put off: see struct fed_pg_conn.
+ * end. Inside a transaction without a guard reading is put off: see struct
+ * fed_pg_conn.
  */
 static int pg_stop(struct fed_pg_stmt *st, bool in_tx,
                    const struct fed_wait *wait, struct fed_err *err)
@@ -384,7 +385,7 @@ static int pg_stop(struct fed_pg_stmt *st, bool in_tx,
   if (pg->base.broken || pg_drain_some(pg)) return SQLITE_OK;
   if (pg->base.broken) return SQLITE_OK;
   pg->leftover = true;
-  if (in_tx) return SQLITE_OK;
+  if (in_tx && !pg->guarded) return SQLITE_OK;
   if (!st->reading) return fed_pg_finish(pg, wait, NULL, NULL, &done, err);
   fed_pg_abort(pg, &done);
   if (done.ended) return SQLITE_OK;

@@ -377,6 +377,19 @@ void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done)
 
 /* ---- commands ---------------------------------------------------------- */
 
+/* A read failed or was stopped: back to where reading began. */
+static int pg_go_back(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  struct fed_pg_done done = {.ended = false};
+
+  if (!pg->guarded || PQtransactionStatus(pg->link) != PQTRANS_INERROR)
+    return SQLITE_OK;
+  if (!PQsendQuery(pg->link, "ROLLBACK TO SAVEPOINT " FED_PG_GUARD))
+    return pg_lost(pg, err);
+  return fed_pg_finish(pg, wait, NULL, NULL, &done, err);
+}
+
 int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
                  struct fed_err *err)
 {
@@ -403,7 +416,7 @@ int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
   }
 out:
   atomic_store(&pg->cancelled, false);
-  return SQLITE_OK;
+  return undo ? SQLITE_OK : pg_go_back(pg, wait, err);
 }
 
 int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
@@ -415,6 +428,18 @@ int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
   if (rc != SQLITE_OK) return rc;
   if (!PQsendQuery(pg->link, sql)) return pg_lost(pg, err);
   return fed_pg_finish(pg, wait, NULL, NULL, done, err);
+}
+
+int fed_pg_rows(struct fed_pg_conn *pg, const char *sql, fed_pg_row_fn *row,
+                void *ctx, const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_pg_done done = {.ended = false};
+  int rc = fed_pg_ready(pg, false, wait, err);
+
+  if (rc != SQLITE_OK) return rc;
+  if (!PQsendQuery(pg->link, sql)) return pg_lost(pg, err);
+  PQsetSingleRowMode(pg->link);
+  return fed_pg_finish(pg, wait, row, ctx, &done, err);
 }
 
 int fed_pg_query(struct fed_pg_conn *pg, const char *sql, int nparam,

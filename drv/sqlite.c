@@ -66,6 +66,8 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
 {
   const char *msg = sqlite3_errmsg(sq->db);
 
+  /* A full disk and the like end the transaction as well. */
+  if (sq->in_tx && sqlite3_get_autocommit(sq->db)) sq->base.broken = true;
   /* SQLite says "interrupted" for a passed deadline, and "locked" for both:
    * ask which it was. */
   if ((rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY) && sq->wait) {
@@ -298,7 +300,7 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
   struct sq_conn *sq = sq_of(conn);
 
   fed_sq_enter(sq, wait);
-  sq->read_only = false;
+  sq->in_tx = sq->read_only = false;
   if (!sqlite3_get_autocommit(sq->db))
     sqlite3_exec(sq->db, "ROLLBACK; PRAGMA query_only=0", NULL, NULL, NULL);
   if (!conn->dirty) return SQLITE_OK;
@@ -535,6 +537,7 @@ static int sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
   struct sq_conn *sq = sq_of(conn);
   int rc = sq_exec(conn, "BEGIN", wait, err);
 
+  sq->in_tx = rc == SQLITE_OK;
   if (rc != SQLITE_OK || !opts->read_only) return rc;
   sq->read_only = true;
   return sq_exec(conn, "PRAGMA query_only=1", wait, err);
@@ -546,6 +549,7 @@ static int sq_end(struct fed_conn *conn, const char *verb,
   struct sq_conn *sq = sq_of(conn);
   int rc = sq_exec(conn, verb, wait, err);
 
+  if (rc == SQLITE_OK) sq->in_tx = false;
   if (rc != SQLITE_OK || !sq->read_only) return rc;
   sq->read_only = false;
   return sq_exec(conn, "PRAGMA query_only=0", wait, err);

@@ -16,7 +16,8 @@ struct sq_conn {
   int64_t next_look;           /* when to ask `wait` again */
   int64_t busy_until;          /* how long to wait for another's lock */
   bool utf8;                   /* the file's encoding, not UTF-16 */
-  bool read_only;              /* inside a read-only transaction */
+  bool in_tx;
+  bool read_only; /* inside a read-only transaction */
 };
 
 static inline struct sq_conn *sq_of(struct fed_conn *conn)

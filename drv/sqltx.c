@@ -3,22 +3,6 @@
 
 #include "drv/drv.h"
 
-int fed_sqltx_begin(struct fed_conn *conn, const struct fed_begin *opts,
-                    const struct fed_wait *wait, struct fed_err *err)
-{
-  static const char *const isolation[] = {
-    [FED_ISOLATION_DEFAULT] = "",
-    [FED_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
-    [FED_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ",
-    [FED_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
-  };
-  char sql[80];
-
-  snprintf(sql, sizeof sql, "BEGIN%s%s", isolation[opts->isolation],
-           opts->read_only ? " READ ONLY" : "");
-  return fed_conn_exec(conn, sql, wait, err);
-}
-
 int fed_sqltx_commit(struct fed_conn *conn, const struct fed_wait *wait,
                      struct fed_err *err)
 {

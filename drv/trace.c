@@ -241,9 +241,11 @@ static int trace_begin(struct fed_conn *conn, const struct fed_begin *opts,
 {
   struct trace_conn *t = trace_of(conn);
   int64_t start = fed_clock_us();
+  int rc = fed_conn_begin(t->inner, opts, wait, err);
 
+  memcpy(conn->snapshot, t->inner->snapshot, sizeof conn->snapshot);
   return trace_call(t, opts->read_only ? "BEGIN READ ONLY" : "BEGIN", start, 0,
-                    fed_conn_begin(t->inner, opts, wait, err), err);
+                    rc, err);
 }
 
 static int trace_commit(struct fed_conn *conn, const struct fed_wait *wait,

@@ -91,6 +91,7 @@ const char *fed_server_name(const struct fed_server *server);
 const struct fed_driver *fed_server_driver(const struct fed_server *server);
 /* Another number for every define and replace in this process; from 1. */
 int64_t fed_server_generation(const struct fed_server *server);
+int64_t fed_server_pool_max(const struct fed_server *server);
 /* In ms; 0: none. */
 int64_t fed_server_statement_timeout(const struct fed_server *server);
 /* `wait` brought forward by the statement timeout: one per statement. */

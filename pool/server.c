@@ -57,6 +57,11 @@ int64_t fed_server_generation(const struct fed_server *server)
   return server->generation;
 }
 
+int64_t fed_server_pool_max(const struct fed_server *server)
+{
+  return server->opts.pool_max;
+}
+
 int64_t fed_server_statement_timeout(const struct fed_server *server)
 {
   return server->opts.statement_timeout;

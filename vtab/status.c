@@ -98,7 +98,8 @@ static void status_caps(struct status_rows *rows, unsigned caps)
     {FED_CAP_SAVEPOINT, "savepoint" },
     {FED_CAP_READONLY,  "read_only" },
     {FED_CAP_ASYNC,     "async"     },
-    {FED_CAP_MANY,      "concurrent"}
+    {FED_CAP_MANY,      "concurrent"},
+    {FED_CAP_SNAPSHOT,  "snapshot"  }
   };
   struct fed_str text;
 
