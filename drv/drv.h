@@ -179,6 +179,7 @@ enum fed_cap {
   FED_CAP_ASYNC = 1 << 2,     /* every wait can be interrupted within 50 ms */
   FED_CAP_MANY = 1 << 3,      /* several statements may execute at once */
   FED_CAP_SNAPSHOT = 1 << 4,  /* connections can share a snapshot */
+  FED_CAP_GUARD = 1 << 5,     /* under begin()'s guard nothing can be written */
 };
 
 /* The head of every driver's connection struct. */
@@ -225,8 +226,8 @@ enum fed_isolation {
 struct fed_begin {
   enum fed_isolation isolation;
   bool read_only;
-  /* From here on the transaction reads: a statement that fails or is stopped
-   * must not end it, and what has a way to write is refused. */
+  /* For reads: one that fails or is stopped must not end the transaction, and
+   * with FED_CAP_GUARD one that tries to write fails. */
   bool guard;
   bool share;           /* give the snapshot a name (FED_CAP_SNAPSHOT) */
   const char *snapshot; /* see the snapshot of that name; NULL: a new one */

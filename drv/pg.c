@@ -323,7 +323,7 @@ const struct fed_driver fed_driver_pg = {
   .name = "pg",
   .schemes = pg_schemes,
   .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC |
-          FED_CAP_SNAPSHOT,
+          FED_CAP_SNAPSHOT | FED_CAP_GUARD,
   .dialect = &fed_dialect_pg,
   .param = pg_param,
   .check = pg_check,

@@ -599,7 +599,8 @@ static const char *const sq_schemes[] = {"sqlite", NULL};
 const struct fed_driver fed_driver_sqlite = {
   .name = "sqlite",
   .schemes = sq_schemes,
-  .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC | FED_CAP_MANY,
+  .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC | FED_CAP_MANY |
+          FED_CAP_GUARD, /* what it is asked for is a SELECT */
   .dialect = &fed_dialect_sqlite,
   .is_file = true,
   .param = sq_param,

@@ -17,7 +17,7 @@ int catalog_list(struct fed_db *fdb, struct fed_server *server,
   struct fed_wait forever = fed_db_wait(fdb);
   struct fed_wait wait = fed_server_wait(server, &forever);
   struct fed_conn *conn = NULL;
-  int rc = fetch_lease(fdb, server, &wait, &conn, err);
+  int rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
 
   if (rc == SQLITE_OK) {
     rc = fed_conn_catalog(conn, scope, out, &wait, err);
@@ -99,7 +99,7 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
   struct fed_wait forever = fed_db_wait(fdb);
   struct fed_wait wait = fed_server_wait(server, &forever);
   struct fed_conn *conn = NULL;
-  int rc = fetch_lease(fdb, server, &wait, &conn, err);
+  int rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
 
   if (rc == SQLITE_OK) {
     rc = fed_conn_describe(conn, sql, out, &wait, err);

@@ -32,6 +32,7 @@ void fed_db_unref(void *arg)
   attach_release(fdb);
   trust_release(fdb);
   pushdown_release(fdb);
+  fed_tx_unref(fdb->tx);
   fed_free(fdb);
 }
 
@@ -210,7 +211,8 @@ int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
   int rc;
 
   if (!fdb) return fed_err_nomem(err);
-  rc = db_register_table(fdb, "fed", err);
+  rc = fed_tx_new(db, &fdb->tx, err);
+  if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed", err);
   if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed_query", err);
   for (int i = 0; status_tables[i].name && rc == SQLITE_OK; i++)
     rc = db_register_status(fdb, &status_tables[i], err);

@@ -104,7 +104,7 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
   rc = fed_server_find(name, &server, err);
   if (rc != SQLITE_OK) return rc;
   wait = fed_server_wait(server, &forever);
-  rc = fetch_lease(fdb, server, &wait, &conn, err);
+  rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
   if (rc == SQLITE_OK) {
     rc = exec_run(conn, sql, args, n, &wait, changes, err);
     probe_forget(fdb);

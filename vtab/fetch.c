@@ -4,6 +4,7 @@
 
 #define FETCH_CLEANUP_MS 5000 /* to end a result nobody wants to its end */
 #define FETCH_KEEP       ((size_t)1 << 20) /* bytes of kept rows in memory */
+#define FETCH_FENCE      0 /* a savepoint below those of the user, 1, 2 ... */
 
 void fetch_init(struct fetch *fetch, struct fed_table *table)
 {
@@ -36,15 +37,20 @@ static void fetch_release(struct fetch *fetch, bool keep)
   if (fetch_is_inherited(fetch)) {
     /* A forked child: a word on this socket, and the parent is lost. */
     fetch->stmt = NULL;
-    fetch->in_tx = false;
+    fetch->in_tx = fetch->fenced = false;
   }
   fed_stmt_put(fetch->stmt, keep, &wait);
   fetch->stmt = NULL;
   /* What only read has nothing to lose by it; a failure drops the session. */
   if (fetch->in_tx && !fetch->conn->broken)
     fed_conn_rollback(fetch->conn, &wait, &ignored);
-  fetch->in_tx = false;
-  fed_pool_put(fetch->conn);
+  if (fetch->fenced && !fetch->conn->broken)
+    fed_conn_rollback_to(fetch->conn, FETCH_FENCE, &wait, &ignored);
+  fetch->in_tx = fetch->fenced = false;
+  if (fetch->view && fetch->conn)
+    fed_view_return(fetch->view, fetch->conn);
+  else
+    fed_pool_put(fetch->conn);
   fetch->conn = NULL;
   fed_server_unref(fetch->server);
   fetch->server = NULL;
@@ -65,6 +71,25 @@ void fetch_end(struct fetch *fetch)
   fed_err_clear(&fetch->lost);
   fetch->eof = true;
   fetch->row = NULL;
+}
+
+void fetch_close(struct fetch *fetch, struct fetch *heir)
+{
+  fetch_end(fetch);
+  if (heir)
+    heir->view = fetch->view;
+  else
+    fed_view_drop(fetch->view);
+  fetch->view = NULL;
+}
+
+/* What a failed read means to its readers. */
+static int fetch_failed(struct fetch *fetch, struct fed_err *err)
+{
+  table_context(fetch->table, err);
+  if (fetch->view && fetch->conn)
+    fed_view_failed(fetch->view, fetch->conn, err);
+  return err->rc;
 }
 
 /* In a forked child the rows that are still to come are the parent's. */
@@ -110,7 +135,7 @@ static int fetch_keep_present(struct fetch *fetch, struct fed_err *err)
 static void fetch_stepped(struct fetch *fetch, int rc, struct fed_err *err)
 {
   if (rc != SQLITE_DONE) {
-    table_context(fetch->table, err);
+    fetch_failed(fetch, err);
     fetch->lost = *err;
   }
   fetch_release(fetch, rc == SQLITE_DONE);
@@ -185,20 +210,41 @@ static int fetch_set_aside(struct fetch *fetch, const struct fed_wait *wait,
   return rc;
 }
 
-int fetch_lease(struct fed_db *fdb, struct fed_server *server,
-                const struct fed_wait *wait, struct fed_conn **out,
-                struct fed_err *err)
+/* The fetch that uses `conn`; with NULL one that can free another. */
+static struct fetch *fetch_in_way(struct fed_db *fdb,
+                                  const struct fed_conn *conn)
 {
-  while (!fed_list_empty(&fdb->fetches)) {
-    struct fetch *holder = FED_CONTAINER(fdb->fetches.next, struct fetch, link);
-    int rc = fed_pool_try_get(server, wait, out, err);
+  FED_LIST_EACH(node, &fdb->fetches)
+  {
+    struct fetch *fetch = FED_CONTAINER(node, struct fetch, link);
 
-    if (rc != SQLITE_BUSY) return rc;
-    fed_err_clear(err);
-    rc = fetch_set_aside(holder, wait, err);
-    if (rc != SQLITE_OK) return rc;
+    if (conn ? fetch->conn == conn : !fed_view_is_tx(fetch->view)) return fetch;
   }
-  return fed_pool_get(server, wait, out, err);
+  return NULL;
+}
+
+int fetch_lease(struct fed_db *fdb, struct fed_server *server,
+                struct fed_view *view, const struct fed_wait *wait,
+                struct fed_conn **out, struct fed_err *err)
+{
+  bool queue = fed_list_empty(&fdb->fetches) && !fed_tx_keeps(fdb->tx);
+
+  for (;;) {
+    struct fetch *holder;
+    int rc = view    ? fed_view_lease(view, queue, wait, out, err)
+             : queue ? fed_pool_get(server, wait, out, err)
+                     : fed_pool_try_get(server, wait, out, err);
+
+    if (rc != SQLITE_BUSY || queue) return rc;
+    fed_err_clear(err);
+    holder = fetch_in_way(fdb, *out);
+    *out = NULL;
+    if (holder)
+      rc = fetch_set_aside(holder, wait, err);
+    else
+      queue = !fed_tx_yield(fdb->tx, server);
+    if (holder && rc != SQLITE_OK) return rc;
+  }
 }
 
 /* ---- starting ---------------------------------------------------------- */
@@ -210,10 +256,27 @@ static int fetch_begin(struct fetch *fetch, struct fed_err *err)
   int rc;
 
   if (fetch->table->rel.kind != FED_KIND_QUERY) return SQLITE_OK;
-  rc = fed_conn_begin(fetch->conn, &begin, &fetch->wait, err);
-  fetch->in_tx = rc == SQLITE_OK;
   /* A function it calls may still have touched the session. */
   fetch->conn->dirty = true;
+  if (fetch->view && (fetch->conn->caps & FED_CAP_GUARD)) return SQLITE_OK;
+  if (fetch->view) {
+    rc = fed_conn_savepoint(fetch->conn, FETCH_FENCE, &fetch->wait, err);
+    fetch->fenced = rc == SQLITE_OK;
+    return rc;
+  }
+  rc = fed_conn_begin(fetch->conn, &begin, &fetch->wait, err);
+  fetch->in_tx = rc == SQLITE_OK;
+  return rc;
+}
+
+/* Which state of the server it is to see now. */
+static int fetch_look(struct fetch *fetch, struct fed_err *err)
+{
+  struct fed_view *before = fetch->view;
+  int rc = fed_tx_view(fetch->table->fdb->tx, fetch->server, fetch->group,
+                       &fetch->view, err);
+
+  fed_view_drop(before);
   return rc;
 }
 
@@ -222,8 +285,11 @@ static int fetch_execute(struct fetch *fetch, const struct fetch_query *query,
                          struct fed_err *err)
 {
   struct fed_db *fdb = fetch->table->fdb;
-  int rc = fetch_lease(fdb, fetch->server, &fetch->wait, &fetch->conn, err);
+  int rc = fetch_look(fetch, err);
 
+  if (rc == SQLITE_OK)
+    rc = fetch_lease(fdb, fetch->server, fetch->view, &fetch->wait,
+                     &fetch->conn, err);
   if (rc != SQLITE_OK) return rc;
   fed_list_push_back(&fdb->fetches, &fetch->link);
   rc = fetch_begin(fetch, err);
@@ -246,7 +312,7 @@ static bool fetch_may_retry(const struct fetch *fetch, int rc)
 {
   if (rc == SQLITE_SCHEMA) return fetch->stmt != NULL;
   if (!fetch->conn && !fed_server_current(fetch->server)) return true;
-  return fetch->conn && fetch->conn->broken &&
+  return !fetch->view && fetch->conn && fetch->conn->broken &&
          (rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN);
 }
 
@@ -270,7 +336,7 @@ int fetch_start(struct fetch *fetch, const struct fetch_query *query,
     fetch->row = fetch->stmt->row;
     return SQLITE_OK;
   }
-  if (rc != SQLITE_DONE) table_context(fetch->table, err);
+  if (rc != SQLITE_DONE) fetch_failed(fetch, err);
   fetch_release(fetch, rc == SQLITE_DONE);
   return rc == SQLITE_DONE ? SQLITE_OK : err->rc;
 }
@@ -310,7 +376,7 @@ int fetch_next(struct fetch *fetch, struct fed_err *err)
     fetch->row = fetch->stmt->row;
     return SQLITE_OK;
   }
-  if (rc != SQLITE_DONE) table_context(fetch->table, err);
+  if (rc != SQLITE_DONE) fetch_failed(fetch, err);
   fetch_release(fetch, rc == SQLITE_DONE);
   fetch->eof = true;
   return rc == SQLITE_DONE ? SQLITE_OK : err->rc;

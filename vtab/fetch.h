@@ -22,6 +22,7 @@ struct fetch_query {
 struct fetch {
   struct fed_table *table;
   struct fed_wait wait;
+  const void *group; /* a statement that reads the server more than once */
 
   bool eof;                    /* no row is left */
   const struct fed_value *row; /* the present row, until the next call */
@@ -31,7 +32,9 @@ struct fetch {
   struct fed_server *server;
   struct fed_conn *conn;
   struct fed_stmt *stmt;
-  bool in_tx; /* inside a read-only transaction of its own */
+  struct fed_view *view; /* what it sees together with others, or NULL */
+  bool in_tx;            /* inside a read-only transaction of its own */
+  bool fenced;           /* behind a savepoint of its own */
   struct store kept;
   struct fed_value *kept_row; /* room for one row of it */
   store_pos row_at, next_at;  /* in it: the present row and the next */
@@ -67,13 +70,18 @@ int fetch_peeked(struct fetch *fetch, struct fed_err *err);
 /* Give everything back; it is at its end. */
 void fetch_end(struct fetch *fetch);
 
+/* The same, and it will not be started again. `heir`, or NULL, will be in its
+ * place, and sees what it saw. */
+void fetch_close(struct fetch *fetch, struct fetch *heir);
+
 /*
- * Lend a connection of `server` to a statement of `fdb`. Whoever holds a
- * connection must not wait for another (two threads doing so wait for ever,
- * on one server or on two): its fetches are set aside until one comes free.
+ * Lend a connection of `server` to a statement of `fdb`: one of `view`, or
+ * with NULL any. Whoever holds a connection must not wait for another (two
+ * threads doing so wait for ever, on one server or on two): its fetches are
+ * set aside until one comes free. Only what a transaction holds it keeps.
  */
 int fetch_lease(struct fed_db *fdb, struct fed_server *server,
-                const struct fed_wait *wait, struct fed_conn **out,
-                struct fed_err *err);
+                struct fed_view *view, const struct fed_wait *wait,
+                struct fed_conn **out, struct fed_err *err);
 
 #endif

@@ -51,9 +51,9 @@ static size_t plan_offset(size_t len)
   return (len + 1 + align - 1) / align * align;
 }
 
-const struct plan *plan_of(const char *idxstr)
+struct plan *plan_of(const char *idxstr)
 {
-  return (const void *)(idxstr + plan_offset(strlen(idxstr)));
+  return (void *)((uintptr_t)idxstr + plan_offset(strlen(idxstr)));
 }
 
 /* ---- terms ------------------------------------------------------------- */

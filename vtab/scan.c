@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "vtab/probe.h"
+#include "vtab/shape.h"
 
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
@@ -38,6 +39,7 @@ int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
   bind_init(&scan->bind);
   scan->eof = true;
   *out = &scan->base;
+  table_of(vtab)->fdb->opened = scan;
   return SQLITE_OK;
 }
 
@@ -55,10 +57,17 @@ static void scan_clear(struct scan *scan)
 int scan_close(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
+  struct fed_table *table = scan_table(scan);
+  struct scan *heir = table->fdb->opened;
 
+  /* SQLite opens the cursor of a subquery's next run before it closes that of
+   * the last one. */
+  if (heir == scan || (heir && heir->fetch.table != table)) heir = NULL;
+  table->fdb->opened = NULL;
   scan_clear(scan);
   fed_list_remove(&scan->link);
   probe_close(scan);
+  fetch_close(&scan->fetch, heir ? &heir->fetch : NULL);
   bind_release(&scan->bind);
   fed_free(scan->place);
   fed_free(scan->want);
@@ -185,15 +194,59 @@ static int scan_resume(struct scan *scan, struct fed_err *err)
   return rc;
 }
 
+/* How often the statement reads the table's server; 2: more than once. */
+static int scan_readers(const struct fed_table *table,
+                        const struct shape *shape)
+{
+  int n = 0;
+
+  FED_LIST_EACH(node, &table->fdb->tables)
+  {
+    const struct fed_table *other =
+      FED_CONTAINER(node, struct fed_table, link);
+    const struct shape_use *use = shape_use(shape, &other->base);
+
+    if (use && sqlite3_stricmp(other->server, table->server) == 0)
+      n += use->scans;
+  }
+  return n;
+}
+
+/*
+ * What stands for all scans of this server by the running statement, if there
+ * are more than this one; NULL if not. Where two statements look alike, each
+ * cursor stands for itself.
+ */
+static const void *scan_group(struct scan *scan)
+{
+  struct fed_table *table = scan_table(scan);
+  struct plan *plan = plan_of(scan->idxstr);
+  struct shape shape;
+
+  if (plan->looked) return plan->group;
+  plan->looked = true;
+  if (shape_of(table->fdb->db, &table->base, scan->idxstr, &shape) !=
+        SQLITE_OK ||
+      scan_readers(table, &shape) > 1)
+    plan->group = shape.stmt ? (const void *)shape.stmt : plan;
+  return plan->group;
+}
+
 /* From here on every wait of this scan ends with the statement's timeout. */
-static int scan_begin_wait(struct scan *scan, struct fed_err *err)
+static int scan_begin(struct scan *scan, const char *idxstr,
+                      struct fed_err *err)
 {
   struct fed_table *table = scan_table(scan);
   struct fed_wait wait = fed_db_wait(table->fdb);
   struct fed_server *server = NULL;
   int rc = table_server(table, &server, err);
 
-  if (rc == SQLITE_OK) scan->fetch.wait = fed_server_wait(server, &wait);
+  if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, err);
+  if (rc == SQLITE_OK) {
+    scan->fetch.wait = fed_server_wait(server, &wait);
+    scan->fetch.group =
+      fed_tx_asks(table->fdb->tx, server) ? scan_group(scan) : NULL;
+  }
   fed_server_unref(server);
   return rc;
 }
@@ -208,9 +261,9 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
 
   (void)idxnum;
   (void)argc;
+  scan_table(scan)->fdb->opened = NULL;
   scan_clear(scan);
-  rc = scan_begin_wait(scan, &err);
-  if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, &err);
+  rc = scan_begin(scan, idxstr, &err);
   if (rc == SQLITE_OK)
     rc = bind_values(&scan->bind, scan_table(scan), argv, &never, &err);
   if (rc == SQLITE_OK && !never) rc = probe_filter(scan, argv, &served, &err);

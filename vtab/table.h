@@ -10,6 +10,7 @@
 #define FED_VTAB_TABLE_H
 
 #include "drv/dialect.h"
+#include "tx/tx.h"
 #include "vtab/vtab.h"
 
 /* What fed_verify() says of the statement it runs now. */
@@ -20,6 +21,8 @@ struct fed_db {
   int refs;
   struct fed_list tables;   /* every connected struct fed_table */
   struct fed_list fetches;  /* every struct fetch that holds a connection */
+  struct fed_tx *tx;        /* what reads see together */
+  struct scan *opened;      /* the cursor opened just now */
   struct fed_list attached; /* attach.c */
   struct fed_list trusted;  /* trust.c */
   struct fed_list unpushed; /* pushdown.c */
@@ -371,6 +374,10 @@ struct plan {
   double rows;           /* expected; SQLite's estimatedRows */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
+  /* Found when it first runs (scan.c): is the server read more than once by
+   * this statement, and which is it? */
+  bool looked;
+  const void *group;
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
 
@@ -387,7 +394,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
                               struct plan_term *term);
 
 /* The plan behind idxStr. */
-const struct plan *plan_of(const char *idxstr);
+struct plan *plan_of(const char *idxstr);
 
 /* ---- deparse.c --------------------------------------------------------- */
 

@@ -1,0 +1,238 @@
+/*
+ * shape: reading the program of the running statement.
+ *
+ * xFilter is told about one scan. Whether others will follow, and whether
+ * anybody will look at the rows, stands in the statement's program, which
+ * EXPLAIN shows:
+ *
+ *     1 VOpen    0 .. vtab:55FFE4C68CD8    cursor 0 is on that sqlite3_vtab
+ *     5 VFilter  0 .. SELECT "id", ...     a scan begins; P4 is our idxStr
+ *     7 VColumn  0 2                       a column is read
+ *    10 VNext    0 6                       back to 6: not around the VFilter
+ *    20 Next     1 3                       back to 3: around it, so a loop
+ *
+ * The EXPLAIN is prepared anew from the statement's text, so its plan may in
+ * theory be another one; what is concluded must do no harm then.
+ */
+#include "vtab/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHAPE_SCANS 128
+#define SHAPE_DEPTH 16
+
+/* One VFilter of a program. */
+struct shape_scan {
+  int addr, cursor;
+  int until; /* a jump back from here on does not repeat it (Once) */
+  bool looped;
+};
+
+/* One program: the statement's own, or that of a trigger. */
+struct shape_reader {
+  struct shape *shape;
+  const char *idxstr; /* looked for */
+  bool found;
+  bool full; /* more than fits */
+
+  int addr; /* of the row read last */
+  int cursor[SHAPE_TABLES];
+  int use[SHAPE_TABLES]; /* of that cursor */
+  int ncursor;
+  struct shape_scan scan[SHAPE_SCANS];
+  int nscan;
+  int once[SHAPE_DEPTH]; /* ends of the Once blocks we are in */
+  int nonce;
+  int call[SHAPE_DEPTH]; /* where subroutines begin that do not end above */
+  int ncall;
+};
+
+struct shape_row {
+  int addr, p1, p2;
+  const char *opcode, *p4;
+};
+
+static bool shape_is(const struct shape_row *row, const char *opcode)
+{
+  return strcmp(row->opcode, opcode) == 0;
+}
+
+const struct shape_use *shape_use(const struct shape *shape,
+                                  const sqlite3_vtab *vtab)
+{
+  for (int i = 0; i < shape->n; i++)
+    if (shape->use[i].vtab == vtab) return &shape->use[i];
+  return NULL;
+}
+
+/* Where a cursor's table stands in shape->use; -1: not a virtual one. */
+static int shape_cursor(const struct shape_reader *r, int cursor)
+{
+  for (int i = 0; i < r->ncursor; i++)
+    if (r->cursor[i] == cursor) return r->use[i];
+  return -1;
+}
+
+static int shape_add(struct shape *shape, const sqlite3_vtab *vtab)
+{
+  int i = 0;
+
+  while (i < shape->n && shape->use[i].vtab != vtab)
+    i++;
+  if (i == SHAPE_TABLES) return -1;
+  if (i == shape->n)
+    shape->use[shape->n++] = (struct shape_use){.vtab = vtab};
+  return i;
+}
+
+/* P4 is "vtab:" and a pointer, as printf's %p writes it. */
+static void shape_open(struct shape_reader *r, const struct shape_row *row)
+{
+  uintptr_t address;
+  int use;
+
+  if (!row->p4 || strncmp(row->p4, "vtab:", 5) != 0) return;
+  address = (uintptr_t)strtoull(row->p4 + 5, NULL, 16);
+  use = shape_add(r->shape, (const sqlite3_vtab *)address);
+  r->full |= use < 0 || r->ncursor == SHAPE_TABLES;
+  if (r->full) return;
+  r->shape->use[use].cursors++;
+  r->cursor[r->ncursor] = row->p1;
+  r->use[r->ncursor++] = use;
+}
+
+static void shape_filter(struct shape_reader *r, const struct shape_row *row)
+{
+  struct shape_scan *scan = &r->scan[r->nscan];
+
+  r->full |= r->nscan == SHAPE_SCANS;
+  if (r->full) return;
+  *scan = (struct shape_scan){.addr = row->addr, .cursor = row->p1};
+  scan->until = r->nonce ? r->once[r->nonce - 1] : INT32_MAX;
+  for (int i = 0; i < r->ncall; i++)
+    scan->looped |= r->call[i] <= row->addr;
+  r->nscan++;
+  if (row->p4 && strcmp(row->p4, r->idxstr) == 0) r->found = true;
+}
+
+/* A jump back to `row->p2` repeats what lies between, but for what stands in
+ * a Once block that began later. */
+static void shape_jump(struct shape_reader *r, const struct shape_row *row)
+{
+  for (int i = 0; i < r->nscan; i++) {
+    struct shape_scan *scan = &r->scan[i];
+
+    if (row->p2 <= scan->addr && row->addr < scan->until) scan->looped = true;
+  }
+}
+
+/* A subroutine may be called often: what it scans, above or yet to come. */
+static void shape_call(struct shape_reader *r, const struct shape_row *row)
+{
+  for (int i = 0; i < r->nscan; i++)
+    if (row->p2 <= r->scan[i].addr) r->scan[i].looped = true;
+  r->full |= r->ncall == SHAPE_DEPTH;
+  if (!r->full && row->p2 > row->addr) r->call[r->ncall++] = row->p2;
+}
+
+static void shape_return(struct shape_reader *r, const struct shape_row *row)
+{
+  int n = 0;
+
+  for (int i = 0; i < r->ncall; i++)
+    if (r->call[i] > row->addr) r->call[n++] = r->call[i];
+  r->ncall = n;
+}
+
+static void shape_once(struct shape_reader *r, const struct shape_row *row)
+{
+  while (r->nonce && r->once[r->nonce - 1] <= row->addr)
+    r->nonce--;
+  if (!shape_is(row, "Once")) return;
+  r->full |= r->nonce == SHAPE_DEPTH;
+  if (!r->full) r->once[r->nonce++] = row->p2;
+}
+
+/* A program ends; that of a trigger may follow. */
+static void shape_flush(struct shape_reader *r)
+{
+  for (int i = 0; i < r->nscan; i++) {
+    int use = shape_cursor(r, r->scan[i].cursor);
+
+    if (use < 0) continue;
+    r->shape->use[use].scans += r->scan[i].looped ? 2 : 1;
+    if (r->shape->use[use].scans > 2) r->shape->use[use].scans = 2;
+  }
+  r->ncursor = r->nscan = r->nonce = r->ncall = 0;
+}
+
+static void shape_row(struct shape_reader *r, const struct shape_row *row)
+{
+  static const char *const back[] = {"VNext", "Next", "Prev", "SorterNext",
+                                     "Goto"};
+  static const char *const reads[] = {"VColumn", "Rowid", "VRowid", "VUpdate"};
+  int use = shape_cursor(r, row->p1);
+
+  if (row->addr < r->addr) shape_flush(r);
+  r->addr = row->addr;
+  shape_once(r, row);
+  if (shape_is(row, "VOpen")) shape_open(r, row);
+  if (shape_is(row, "VFilter")) shape_filter(r, row);
+  if (shape_is(row, "Gosub")) shape_call(r, row);
+  if (shape_is(row, "Return")) shape_return(r, row);
+  /* The last Goto of a program leads to its beginning, 1. */
+  for (size_t i = 0; i < FED_LEN(back); i++)
+    if (row->p2 > 1 && row->p2 <= row->addr && shape_is(row, back[i]))
+      shape_jump(r, row);
+  for (size_t i = 0; i < FED_LEN(reads); i++)
+    if (use >= 0 && shape_is(row, reads[i])) r->shape->use[use].read = true;
+}
+
+static int shape_read(sqlite3 *db, const char *sql, struct shape_reader *r)
+{
+  char *text = sqlite3_mprintf("EXPLAIN %s", sql);
+  sqlite3_stmt *stmt = NULL;
+  int rc;
+
+  if (!text) return SQLITE_NOMEM;
+  rc = sqlite3_prepare_v2(db, text, -1, &stmt, NULL);
+  sqlite3_free(text);
+  while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    struct shape_row row = {
+      .addr = sqlite3_column_int(stmt, 0),
+      .opcode = (const char *)sqlite3_column_text(stmt, 1),
+      .p1 = sqlite3_column_int(stmt, 2),
+      .p2 = sqlite3_column_int(stmt, 3),
+      .p4 = (const char *)sqlite3_column_text(stmt, 5),
+    };
+
+    if (row.opcode) shape_row(r, &row);
+    rc = SQLITE_OK;
+  }
+  sqlite3_finalize(stmt);
+  shape_flush(r);
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
+             struct shape *out)
+{
+  struct shape shape;
+  int found = 0;
+
+  memset(out, 0, sizeof *out);
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+       stmt = sqlite3_next_stmt(db, stmt)) {
+    struct shape_reader r = {.shape = &shape, .idxstr = idxstr};
+    const char *sql = sqlite3_sql(stmt);
+
+    if (!sql || !sqlite3_stmt_busy(stmt)) continue;
+    memset(&shape, 0, sizeof shape);
+    if (shape_read(db, sql, &r) != SQLITE_OK || !r.found || r.full) continue;
+    if (!shape_use(&shape, vtab)) continue;
+    *out = shape;
+    out->stmt = found++ ? NULL : stmt;
+  }
+  return found ? SQLITE_OK : SQLITE_NOTFOUND;
+}

@@ -1,0 +1,38 @@
+/*
+ * shape.h: what the statement that runs does with virtual tables, read from
+ * its compiled form (EXPLAIN). Private to vtab/.
+ */
+#ifndef FED_VTAB_SHAPE_H
+#define FED_VTAB_SHAPE_H
+
+#include "base/base.h"
+
+#define SHAPE_TABLES 64
+
+/* What one virtual table is used for, all its cursors together. */
+struct shape_use {
+  const sqlite3_vtab *vtab; /* not only ours: compare, do not follow */
+  int cursors;
+  int scans; /* 2 stands for any number above 1: it may stand in a loop */
+  bool read; /* a column or the rowid of a row is read */
+};
+
+struct shape {
+  sqlite3_stmt *stmt; /* NULL: several running ones look alike */
+  int n;
+  struct shape_use use[SHAPE_TABLES];
+};
+
+/*
+ * Find the running statement that scans `vtab` by the plan `idxstr`, and look
+ * at it. SQLITE_NOTFOUND if there is none, or too much of it to tell. Costs
+ * as much as preparing it: keep the answer, with the plan.
+ */
+int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
+             struct shape *out);
+
+/* The entry of `vtab`, or NULL. */
+const struct shape_use *shape_use(const struct shape *shape,
+                                  const sqlite3_vtab *vtab);
+
+#endif
