@@ -41,7 +41,7 @@ static int observer_connect(sqlite3 *db, void *aux, int argc,
                                " itself, there is no use for another");
     return SQLITE_ERROR;
   }
-  rc = sqlite3_declare_vtab(db, "CREATE TABLE x(nothing)");
+  rc = sqlite3_declare_vtab(db, "CREATE TABLE x(a)");
   if (rc != SQLITE_OK) return rc;
   sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   observer = fed_alloc(sizeof *observer);
@@ -60,10 +60,8 @@ static int observer_disconnect(sqlite3_vtab *vtab)
 /* Dropped in a transaction, it would not hear of its end. */
 static int observer_destroy(sqlite3_vtab *vtab)
 {
-  if (!observer_tx(vtab)->enlisted) return observer_disconnect(vtab);
-  vtab->zErrMsg = sqlite3_mprintf(
-    "temp." OBSERVER " watches this transaction: end it first");
-  return SQLITE_LOCKED;
+  if (observer_tx(vtab)->enlisted) return SQLITE_LOCKED;
+  return observer_disconnect(vtab);
 }
 
 /* ---- a table without rows ---------------------------------------------- */
@@ -192,17 +190,15 @@ int fed_observer_register(struct fed_tx *tx, struct fed_err *err)
   /* SQLite calls observer_unref if this fails, too. */
   rc = sqlite3_create_module_v2(tx->db, OBSERVER, &observer_module, tx,
                                 observer_unref);
-  if (rc != SQLITE_OK)
-    fed_err_set(err, rc, "cannot register module " OBSERVER);
+  if (rc != SQLITE_OK) fed_err_set(err, rc, "cannot register module " OBSERVER);
   return rc;
 }
 
 int fed_observer_create(struct fed_tx *tx)
 {
-  int rc = sqlite3_exec(tx->db,
-                        "CREATE VIRTUAL TABLE temp." OBSERVER
-                        " USING " OBSERVER,
-                        NULL, NULL, NULL);
+  int rc = sqlite3_exec(
+    tx->db, "CREATE VIRTUAL TABLE temp." OBSERVER " USING " OBSERVER, NULL,
+    NULL, NULL);
 
   if (rc == SQLITE_OK) tx->enlisted = !sqlite3_get_autocommit(tx->db);
   return rc & 0xff;

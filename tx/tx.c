@@ -31,9 +31,8 @@ void fed_tx_observe(struct fed_tx *tx)
   if (sqlite3_get_autocommit(tx->db)) fed_observer_create(tx);
 }
 
-static struct fed_view *tx_find(struct fed_tx *tx,
-                                const struct fed_server *server,
-                                const void *stmt)
+static struct fed_view *
+tx_find(struct fed_tx *tx, const struct fed_server *server, const void *stmt)
 {
   FED_LIST_EACH(node, &tx->views)
   {

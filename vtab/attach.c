@@ -352,7 +352,10 @@ int fed_attach(struct fed_db *fdb, const char *server,
   }
   fed_list_push_back(&fdb->attached, &a->link);
   rc = attach_create_tables(fdb, a, ntable, err);
-  if (rc == SQLITE_OK) return SQLITE_OK;
+  if (rc == SQLITE_OK) {
+    fed_tx_observe(fdb->tx);
+    return SQLITE_OK;
+  }
   attach_undo(fdb, a);
   return rc;
 }

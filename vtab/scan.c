@@ -202,8 +202,7 @@ static int scan_readers(const struct fed_table *table,
 
   FED_LIST_EACH(node, &table->fdb->tables)
   {
-    const struct fed_table *other =
-      FED_CONTAINER(node, struct fed_table, link);
+    const struct fed_table *other = FED_CONTAINER(node, struct fed_table, link);
     const struct shape_use *use = shape_use(shape, &other->base);
 
     if (use && sqlite3_stricmp(other->server, table->server) == 0)

@@ -81,8 +81,7 @@ static int shape_add(struct shape *shape, const sqlite3_vtab *vtab)
   while (i < shape->n && shape->use[i].vtab != vtab)
     i++;
   if (i == SHAPE_TABLES) return -1;
-  if (i == shape->n)
-    shape->use[shape->n++] = (struct shape_use){.vtab = vtab};
+  if (i == shape->n) shape->use[shape->n++] = (struct shape_use){.vtab = vtab};
   return i;
 }
 
