@@ -227,6 +227,7 @@ static const void *scan_group(struct scan *scan)
 
   if (plan->looked) return plan->group;
   plan->looked = true;
+  if (shape_is_plain(table->fdb->db, table->schema, table->name)) return NULL;
   if (shape_of(table->fdb->db, &table->base, scan->idxstr, &shape) !=
         SQLITE_OK ||
       scan_readers(table, &shape) > 1)

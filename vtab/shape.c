@@ -16,6 +16,7 @@
  */
 #include "vtab/shape.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,4 +235,78 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
     out->stmt = found++ ? NULL : stmt;
   }
   return found ? SQLITE_OK : SQLITE_NOTFOUND;
+}
+
+/* ---- without a look ---------------------------------------------------- */
+
+static const char *shape_blanks(const char *z)
+{
+  return z + strspn(z, " \t\r\n");
+}
+
+/* Is `word` in the text, by itself? */
+static bool shape_has(const char *sql, const char *word)
+{
+  size_t n = strlen(word);
+
+  for (const char *z = sql; (z = strcasestr(z, word)) != NULL; z++) {
+    bool begins = z == sql || !(isalnum((unsigned char)z[-1]) || z[-1] == '_');
+
+    if (begins && !isalnum((unsigned char)z[n]) && z[n] != '_') return true;
+  }
+  return false;
+}
+
+/* Behind the identifier `name` that stands at `z`; NULL if another one does. */
+static const char *shape_name(const char *z, const char *name)
+{
+  size_t n = strlen(name);
+
+  return sqlite3_strnicmp(z, name, (int)n) == 0 ? z + n : NULL;
+}
+
+/* What follows a table's name where nothing is joined to it. */
+static bool shape_ends(const char *z)
+{
+  static const char *const words[] = {"WHERE", "ORDER", "LIMIT", "GROUP"};
+
+  if (*z == ' ' || *z == '\n' || *z == '\t' || *z == '\r') {
+    z = shape_blanks(z);
+    for (size_t i = 0; i < FED_LEN(words); i++)
+      if (sqlite3_strnicmp(z, words[i], 5) == 0) return true;
+  }
+  return *z == 0 || *z == ';';
+}
+
+/* OR and IN may scan a table once for each of their parts. */
+static bool shape_text_is_plain(const char *sql, const char *schema,
+                                const char *name)
+{
+  const char *from = strcasestr(sql, "FROM");
+  const char *z = shape_blanks(sql);
+
+  if (!from || sqlite3_strnicmp(z, "SELECT", 6) != 0) return false;
+  if (strcasestr(z + 6, "SELECT") || shape_has(z, "OR") || shape_has(z, "IN"))
+    return false;
+  z = shape_blanks(from + 4);
+  z = shape_name(z, schema);
+  if (!z || *z != '.') return false;
+  z = shape_name(z + 1, name);
+  return z && shape_ends(z);
+}
+
+bool shape_is_plain(sqlite3 *db, const char *schema, const char *name)
+{
+  int busy = 0;
+  bool plain = false;
+
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+       stmt = sqlite3_next_stmt(db, stmt)) {
+    const char *sql = sqlite3_sql(stmt);
+
+    if (!sqlite3_stmt_busy(stmt)) continue;
+    busy++;
+    plain = sql && shape_text_is_plain(sql, schema, name);
+  }
+  return plain && busy == 1;
 }

@@ -31,6 +31,13 @@ struct shape {
 int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
              struct shape *out);
 
+/*
+ * Is it plain to see that the running statement scans this table once, and no
+ * other? True only for SELECT ... FROM schema.name [WHERE ...], and nothing
+ * else running: a look-up that is prepared each time need not pay for EXPLAIN.
+ */
+bool shape_is_plain(sqlite3 *db, const char *schema, const char *name);
+
 /* The entry of `vtab`, or NULL. */
 const struct shape_use *shape_use(const struct shape *shape,
                                   const sqlite3_vtab *vtab);
