@@ -47,6 +47,10 @@ struct shape_reader {
   int nonce;
   int call[SHAPE_DEPTH]; /* where subroutines begin that do not end above */
   int ncall;
+  struct {
+    int addr, reg;
+  } ret[SHAPE_SCANS]; /* where others end */
+  int nret;
 };
 
 struct shape_row {
@@ -127,11 +131,22 @@ static void shape_jump(struct shape_reader *r, const struct shape_row *row)
   }
 }
 
+/* The end of the subroutine that begins at `addr`, if it stands above. */
+static int shape_end(const struct shape_reader *r, int addr, int reg)
+{
+  for (int i = 0; i < r->nret; i++)
+    if (r->ret[i].addr > addr && r->ret[i].reg == reg) return r->ret[i].addr;
+  return INT32_MAX;
+}
+
 /* A subroutine may be called often: what it scans, above or yet to come. */
 static void shape_call(struct shape_reader *r, const struct shape_row *row)
 {
+  int end = shape_end(r, row->p2, row->p1);
+
   for (int i = 0; i < r->nscan; i++)
-    if (row->p2 <= r->scan[i].addr) r->scan[i].looped = true;
+    if (row->p2 <= r->scan[i].addr && r->scan[i].addr < end)
+      r->scan[i].looped = true;
   r->full |= r->ncall == SHAPE_DEPTH;
   if (!r->full && row->p2 > row->addr) r->call[r->ncall++] = row->p2;
 }
@@ -140,6 +155,10 @@ static void shape_return(struct shape_reader *r, const struct shape_row *row)
 {
   int n = 0;
 
+  r->full |= r->nret == SHAPE_SCANS;
+  if (r->full) return;
+  r->ret[r->nret].addr = row->addr;
+  r->ret[r->nret++].reg = row->p1;
   for (int i = 0; i < r->ncall; i++)
     if (r->call[i] > row->addr) r->call[n++] = r->call[i];
   r->ncall = n;
@@ -164,7 +183,7 @@ static void shape_flush(struct shape_reader *r)
     r->shape->use[use].scans += r->scan[i].looped ? 2 : 1;
     if (r->shape->use[use].scans > 2) r->shape->use[use].scans = 2;
   }
-  r->ncursor = r->nscan = r->nonce = r->ncall = 0;
+  r->ncursor = r->nscan = r->nonce = r->ncall = r->nret = 0;
 }
 
 static void shape_row(struct shape_reader *r, const struct shape_row *row)
