@@ -84,20 +84,20 @@ static bool plan_is_utf8(sqlite3 *db)
   return utf8;
 }
 
-static bool plan_has_text(const struct fed_column *col)
+bool plan_has_text(const struct fed_column *col)
 {
   enum fed_type storage = fed_class_storage(col->class);
 
   return storage == FED_TEXT || storage == FED_NULL;
 }
 
-static bool plan_is_limit(unsigned char op)
+bool plan_is_limit(unsigned char op)
 {
   return op == SQLITE_INDEX_CONSTRAINT_LIMIT ||
          op == SQLITE_INDEX_CONSTRAINT_OFFSET;
 }
 
-static bool plan_wants_limit(sqlite3_index_info *info)
+bool plan_wants_limit(const sqlite3_index_info *info)
 {
   for (int i = 0; i < info->nConstraint; i++)
     if (plan_is_limit(info->aConstraint[i].op)) return true;
@@ -119,8 +119,7 @@ static const char *plan_bound(sqlite3_index_info *info, int k, int column,
 {
   sqlite3_value *value = NULL;
 
-  if (info->aConstraint[k].op != op ||
-      info->aConstraint[k].iColumn != column ||
+  if (info->aConstraint[k].op != op || info->aConstraint[k].iColumn != column ||
       sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
       sqlite3_vtab_rhs_value(info, k, &value) != SQLITE_OK)
     return NULL;
@@ -231,6 +230,9 @@ struct plan_verdict plan_term(const struct fed_table *table,
   term->beginning = plan_part(info, i, op) == PLAN_BEGINNING;
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
+  if (term->beginning)
+    return (struct plan_verdict){
+      TERM_SUPERSET, "only the pattern's beginning is surely of the WHERE"};
   return (struct plan_verdict){fit, term_why(dialect, col, op)};
 }
 
@@ -251,9 +253,9 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
 
 /* ---- order and limit --------------------------------------------------- */
 
-static const char *plan_order_bar(const struct fed_table *table,
-                                  const struct fed_dialect *dialect,
-                                  const sqlite3_index_info *info)
+const char *plan_order_bar(const struct fed_table *table,
+                           const struct fed_dialect *dialect,
+                           const sqlite3_index_info *info)
 {
   if (!pushdown_is_on(table)) return PLAN_OFF;
   for (int i = 0; i < info->nOrderBy; i++) {
@@ -291,9 +293,8 @@ static void plan_take_order(const struct fed_table *table, struct plan *plan,
  * version beside a `>=` that is only a part of a row value's `>`. It pays
  * where the order is the server's and all terms that show are sent.
  */
-static const char *plan_limit_bar(const struct fed_table *table,
-                                  const struct plan *plan,
-                                  sqlite3_index_info *info)
+const char *plan_limit_bar(const struct fed_table *table,
+                           const struct plan *plan, sqlite3_index_info *info)
 {
   int nsent = 0;
 
@@ -433,6 +434,8 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
     plan->dialect = fed_server_driver(server)->dialect;
     plan_fill(table, plan, info);
     rc = plan_publish(table, plan, info, &err);
+    if (rc == SQLITE_OK && table->fdb->explain)
+      rc = explain_plan(table, plan, info, &err);
   } else {
     rc = fed_err_nomem(&err);
   }

@@ -72,10 +72,25 @@ void status_text(struct status_rows *rows, const char *text)
     rows->nomem = true;
 }
 
-static void status_clear(struct status_rows *rows)
+void status_value(struct status_rows *rows, const struct fed_value *from)
+{
+  struct fed_value *value = status_add(rows);
+  char *copy;
+
+  if (!value) return;
+  *value = *from;
+  if (from->type != FED_TEXT && from->type != FED_BLOB) return;
+  copy = fed_strndup(from->size ? from->p : "", (size_t)from->size);
+  value->p = copy;
+  if (copy) return;
+  *value = fed_value_null();
+  rows->nomem = true;
+}
+
+void status_clear(struct status_rows *rows)
 {
   for (int64_t i = 0; i < rows->nvalue; i++)
-    if (rows->value[i].type == FED_TEXT)
+    if (rows->value[i].type == FED_TEXT || rows->value[i].type == FED_BLOB)
       fed_free((char *)(uintptr_t)rows->value[i].p);
   fed_free(rows->value);
   memset(rows, 0, sizeof *rows);
@@ -272,7 +287,8 @@ static int status_help(struct fed_db *fdb, struct status_rows *rows,
                   " 'SELECT ...')",
                   "the result of a remote SELECT, run anew by each scan");
   for (const struct status_table *def = status_tables; def->name; def++)
-    status_help_row(rows, def->name, "table", def->name, def->help);
+    status_help_row(rows, def->name, "table",
+                    def->usage ? def->usage : def->name, def->help);
   return SQLITE_OK;
 }
 
@@ -305,12 +321,28 @@ const struct status_table status_tables[] = {
               " first_ms REAL, total_ms REAL, error TEXT", .ncol = 8,
    .fill = status_log,
    .help = "the last 1000 remote statements of this process"},
+  {.name = "fed_explain",
+   .columns = "scan INT, \"table\" TEXT, server TEXT, part TEXT, item,"
+              " verdict TEXT, why TEXT, sql HIDDEN", .ncol = 7,
+   .nhidden = 1,
+   .fill = explain_fill,
+   .usage = "fed_explain('SELECT ...')",
+   .help = "what of a statement is sent, what stays here, and why"},
+  {.name = "fed_verify",
+   .columns = "result TEXT, row INT, \"column\" TEXT, pushed, local,"
+              " rows_pushed INT, rows_local INT, sql HIDDEN,"
+              " a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 HIDDEN,"
+              " a6 HIDDEN, a7 HIDDEN, a8 HIDDEN, a9 HIDDEN", .ncol = 7,
+   .nhidden = 10,
+   .fill = verify_fill,
+   .usage = "fed_verify('SELECT ...' [, value...])",
+   .help = "run a statement with pushdown and without; the difference"},
   {.name = "fed_help",
    .columns = "name TEXT, kind TEXT, usage TEXT, help TEXT",
    .ncol = 4,
    .fill = status_help,
    .help = "every function, module and table, one line each"},
-  {.name = NULL},
+  {.name = NULL                                            },
 };
 
 /* ---- the module -------------------------------------------------------- */
@@ -346,11 +378,30 @@ static int status_disconnect(sqlite3_vtab *vtab)
   return SQLITE_OK;
 }
 
-static int status_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+/* Is the hidden column `col` given by constraint `i`? */
+static bool status_gives(const sqlite3_index_info *info, int i, int col)
 {
-  (void)vtab;
+  return info->aConstraint[i].iColumn == col &&
+         info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
+}
+
+/* Arguments, f('a', 1), come as terms of the hidden columns behind the
+ * others. One that is a column of a table read later must wait for it. */
+static int status_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
+{
+  const struct status_table *def = ((struct status_vtab *)base)->aux->def;
+  int narg = 0;
+
   info->estimatedCost = 1000;
   info->estimatedRows = 100;
+  for (int col = def->ncol; col < def->ncol + def->nhidden; col++)
+    for (int i = 0; i < info->nConstraint; i++) {
+      if (!status_gives(info, i, col)) continue;
+      if (!info->aConstraint[i].usable) return SQLITE_CONSTRAINT;
+      info->aConstraintUsage[i].argvIndex = ++narg;
+      info->aConstraintUsage[i].omit = 1;
+      break;
+    }
   return SQLITE_OK;
 }
 
@@ -381,11 +432,11 @@ static int status_filter(sqlite3_vtab_cursor *base, int idxnum,
 
   (void)idxnum;
   (void)idxstr;
-  (void)argc;
-  (void)argv;
   status_clear(&cursor->rows);
   cursor->at = 0;
   cursor->rows.ncol = aux->def->ncol;
+  cursor->rows.argc = argc;
+  cursor->rows.argv = argv;
   rc = aux->def->fill(aux->fdb, &cursor->rows, &err);
   if (rc == SQLITE_OK && cursor->rows.nomem) rc = fed_err_nomem(&err);
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(base->pVtab, &err);
@@ -409,6 +460,7 @@ static int status_column_value(sqlite3_vtab_cursor *base, sqlite3_context *ctx,
 {
   struct status_cursor *cursor = (struct status_cursor *)base;
 
+  if (i >= cursor->rows.ncol) return SQLITE_OK; /* an argument */
   scan_result(ctx, &cursor->rows.value[cursor->at * cursor->rows.ncol + i]);
   return SQLITE_OK;
 }

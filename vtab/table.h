@@ -28,6 +28,7 @@ struct fed_db {
   struct fed_list unpushed; /* pushdown.c */
   bool pushdown_off;        /* for every table */
   enum pushdown_force pushdown_force;
+  struct explain *explain; /* while fed_explain prepares a statement */
   /* The relation and driver that table_create is to take, not to ask for. */
   const struct fed_relation *creating;
   const char *creating_driver;
@@ -103,6 +104,8 @@ struct status_rows {
   int ncol;
   int64_t nvalue, room;
   bool nomem;
+  int argc; /* of a table-valued function: its arguments, borrowed */
+  sqlite3_value **argv;
 };
 
 /* Append the next value of the present row. Text is copied, NULL is NULL. */
@@ -110,13 +113,17 @@ void status_int(struct status_rows *rows, int64_t i);
 void status_real(struct status_rows *rows, double r);
 void status_text(struct status_rows *rows, const char *text);
 void status_null(struct status_rows *rows);
+void status_value(struct status_rows *rows, const struct fed_value *value);
+void status_clear(struct status_rows *rows);
 
 struct status_table {
   const char *name;
   const char *columns; /* for CREATE TABLE x(...) */
-  int ncol;
+  int ncol;            /* those that show */
+  int nhidden;         /* behind them: arguments */
   int (*fill)(struct fed_db *fdb, struct status_rows *rows,
               struct fed_err *err);
+  const char *usage; /* NULL: its name */
   const char *help;
 };
 
@@ -128,6 +135,22 @@ struct status_aux {
   struct fed_db *fdb;
   const struct status_table *def;
 };
+
+/* ---- verify.c: fed_verify ---------------------------------------------- */
+
+int verify_fill(struct fed_db *fdb, struct status_rows *rows,
+                struct fed_err *err);
+
+/* ---- text.c: a statement that is given as a value ---------------------- */
+
+/*
+ * Prepare the one statement in `text`, with `prefix` in front: a SELECT or
+ * VALUES, with `writes` also an INSERT, UPDATE or DELETE. `who` is for errors;
+ * those of the syntax say where.
+ */
+int text_prepare(struct fed_db *fdb, const char *who, const char *prefix,
+                 sqlite3_value *text, bool writes, sqlite3_stmt **out,
+                 struct fed_err *err);
 
 /* ---- db.c -------------------------------------------------------------- */
 
@@ -348,13 +371,13 @@ int pattern_prefix(const struct fed_value *pattern, int i, struct fed_str *out);
 /* ---- plan.c ------------------------------------------------------------ */
 
 struct plan_term {
-  int16_t col;  /* column of the table */
-  uint8_t op;   /* enum term_op */
-  bool is;      /* IS: NULL matches NULL */
-  bool in;      /* the value is a list (sqlite3_vtab_in) */
-  bool literal; /* the value was known to be a literal */
+  int16_t col;    /* column of the table */
+  uint8_t op;     /* enum term_op */
+  bool is;        /* IS: NULL matches NULL */
+  bool in;        /* the value is a list (sqlite3_vtab_in) */
+  bool literal;   /* the value was known to be a literal */
   bool beginning; /* ask only for the texts that begin as the pattern does */
-  float part;   /* share of the rows that is expected to match */
+  float part;     /* share of the rows that is expected to match */
 };
 
 /* What becomes of a term of the WHERE clause, and why so. */
@@ -392,6 +415,22 @@ int16_t *plan_columns(const struct plan *plan);
 
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
+/* Can a value of the column be a text? */
+bool plan_has_text(const struct fed_column *col);
+
+/* Is the operator of a constraint a LIMIT or OFFSET? */
+bool plan_is_limit(unsigned char op);
+
+/* Is a LIMIT offered? */
+bool plan_wants_limit(const sqlite3_index_info *info);
+
+/* Why the order, or the limit, cannot be sent; NULL if it can. */
+const char *plan_order_bar(const struct fed_table *table,
+                           const struct fed_dialect *dialect,
+                           const sqlite3_index_info *info);
+const char *plan_limit_bar(const struct fed_table *table,
+                           const struct plan *plan, sqlite3_index_info *info);
+
 /* What becomes of constraint `i`; fills *term unless it is local. */
 struct plan_verdict plan_term(const struct fed_table *table,
                               const struct fed_dialect *dialect,
@@ -410,6 +449,20 @@ struct plan *plan_of(const char *idxstr);
  * which part of them each term leaves. */
 void cost_plan(const struct fed_table *table, struct plan *plan,
                sqlite3_index_info *info);
+
+/* ---- explain.c, note.c: fed_explain ------------------------------------ */
+
+struct explain;
+
+int explain_fill(struct fed_db *fdb, struct status_rows *rows,
+                 struct fed_err *err);
+
+/*
+ * Note down what plan.c made of `info`, and mark it by a number in idxNum.
+ * Called while fed_explain() prepares a statement (fdb->explain).
+ */
+int explain_plan(const struct fed_table *table, const struct plan *plan,
+                 sqlite3_index_info *info, struct fed_err *err);
 
 /* ---- deparse.c --------------------------------------------------------- */
 
