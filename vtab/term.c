@@ -273,6 +273,7 @@ void term_count(const struct fed_dialect *dialect, const struct fed_column *col,
 
   if (!row) return;
   if (use == TERM_BIND) term_sent[row - term_table][op]++;
+  if (use == TERM_ALWAYS) term_sent[row - term_table][TERM_NOTNULL]++;
   if (use == TERM_BIND || use == TERM_ALWAYS)
     term_total[row->fit[op] != 'E']++;
   else

@@ -77,7 +77,7 @@ proc query_differs {tree parameters {quick 0}} {
       return ""
     }
   }
-  return [show_difference $remote $local]
+  return [tell_apart $remote $local]
 }
 
 # Terms that are sent as exact, and nothing else in the WHERE clause: as many
@@ -102,7 +102,7 @@ proc is_part {rows all} {
   }
   return 1
 }
-proc show_difference {remote local} {
+proc tell_apart {remote local} {
   lassign $remote kind rows
   lassign $local local_kind local_rows
   if {$kind eq "error"} { return "remote: $rows" }
