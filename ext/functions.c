@@ -252,6 +252,33 @@ static void function_fault(sqlite3_context *ctx, int argc, sqlite3_value **argv)
   (void)argc;
   sqlite3_result_int(ctx, fed_fault_arm(fault, sqlite3_value_int(argv[1])));
 }
+
+/* fed_terms(): see term_report. Test builds only. */
+static void function_terms(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  struct fed_str out;
+
+  (void)argc;
+  (void)argv;
+  fed_str_init(&out, FED_STR_SQL);
+  term_report(&out);
+  sqlite3_result_text(ctx, out.s, -1, SQLITE_TRANSIENT);
+  fed_str_release(&out);
+}
+
+/* fed_mutate(row, operator, letter and form): see term_mutate. Test builds
+ * only. */
+static void function_mutate(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  const char *now = (const char *)sqlite3_value_text(argv[2]);
+
+  (void)ctx;
+  (void)argc;
+  if (now && now[0])
+    term_mutate(sqlite3_value_int(argv[0]), sqlite3_value_int(argv[1]), now[0],
+                now[1]);
+}
 #endif
 
 /* ---- the table --------------------------------------------------------- */
@@ -268,6 +295,8 @@ const struct fed_function fed_functions[] = {
   {"fed_version",     0,  function_version    },
 #ifdef FED_TEST
   {"fed_fault",       2,  function_fault      },
+  {"fed_terms",       0,  function_terms      },
+  {"fed_mutate",      3,  function_mutate     },
 #endif
   {NULL,              0,  NULL                },
 };

@@ -177,6 +177,9 @@ proc differ {kind sql {how ordered}} {
 
 # Rows that only one side has; in order, the first place where they part.
 proc show_difference {remote local how} {
+  if {[string match "error: *" $remote] || [string match "error: *" $local]} {
+    set how error
+  }
   if {$how eq "any"} {
     set more [lmap r $remote {
       if {$r in $local} continue

@@ -429,6 +429,7 @@ int bind_values(struct bind *bind, const struct fed_table *table,
     if (rc != SQLITE_OK) return rc;
     now->first = first;
     now->narg = bind->narg - first;
+    term_count(plan->dialect, col, now->op, now->use);
     if (now->use == TERM_NEVER) {
       *never = true;
       return SQLITE_OK;

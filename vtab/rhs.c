@@ -491,6 +491,10 @@ static enum term_use rhs_any(const struct fed_column *col, struct term_now *now,
       return plain || !rhs_range(now->op) ? TERM_BIND : TERM_DROP;
     return value->type == FED_BLOB ? TERM_BIND : TERM_DROP;
   default: /* numeric: the value is converted, never the column */
+    /* A text that is no number may be the end of the range of a LIKE or GLOB,
+     * which is about the number's text. */
+    if (value->type == FED_TEXT && rhs_range(now->op) && !rhs_is_decimal(value))
+      return TERM_DROP;
     return sure || value->type == FED_INT || value->type == FED_REAL
              ? TERM_BIND
              : TERM_DROP;

@@ -322,6 +322,15 @@ struct term_now {
 struct term_now term_planned(const struct fed_dialect *dialect,
                              const struct fed_column *col, enum term_op op);
 
+/* For test/diff/, in test builds only. */
+#ifdef FED_TEST
+/* A term is executed: count it for its row of the table, and by its use. */
+void term_count(const struct fed_dialect *dialect, const struct fed_column *col,
+                enum term_op op, enum term_use use);
+#else
+#define term_count(dialect, col, op, use) ((void)0)
+#endif
+
 /* ---- rhs.c ------------------------------------------------------------- */
 
 /*

@@ -19,6 +19,13 @@
 #define DATES       (CLASS(DATE) | CLASS(TIMESTAMP) | CLASS(TIMESTAMPTZ))
 #define TEXTS       (CLASS(TEXT) | CLASS(CHAR))
 
+/* Tests turn letters round, to see that this is noticed. */
+#ifdef FED_TEST
+#define TERM_TABLE
+#else
+#define TERM_TABLE const
+#endif
+
 #define CMP(name) (1u << FED_TEXTCMP_##name)
 #define CMP_ANY   0xFu
 
@@ -45,12 +52,12 @@
  *                                             |<>| IS NOT NULL
  *                                             || < <= > >= LIKE GLOB */
 /* clang-format off */
-static const struct term_row {
+static TERM_TABLE struct term_row {
   const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
-  const char fit[TERM_OPS + 1];
-  const char form[TERM_OPS + 1];
+  char fit[TERM_OPS + 1];
+  char form[TERM_OPS + 1];
   const char *why, *pattern;
 } term_table[] = {
   {PG, CLASS(INT) | CLASS(BOOL),    CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
@@ -119,12 +126,15 @@ static const struct term_row {
  * Columns by which the server sorts as SQLite would: `b` by the column, `t`
  * by its text.
  */
-static const struct term_sort {
+static TERM_TABLE struct term_sort {
   const struct fed_dialect *dialect;
   unsigned classes;
   unsigned compare;
   char form;
 } term_sort_table[] = {
+#ifdef FED_TEST
+  {NULL, 0, 0, '-'}, /* for fed_mutate() */
+#endif
   {PG, CLASS(INT) | CLASS(BOOL),           CMP_ANY,                 'b'},
   {PG, CLASS(UUID) | CLASS(BLOB),          CMP_ANY,                 'b'},
   {PG, CLASS(TIME) | CLASS(DECIMAL),       CMP_ANY,                 'b'},
@@ -249,3 +259,88 @@ bool term_op_of(unsigned char op, enum term_op *out, bool *is)
     return false;
   }
 }
+
+#ifdef FED_TEST
+/* ---- what test/diff/ asks and changes ---------------------------------- */
+
+static int64_t term_sent[FED_LEN(term_table)][TERM_OPS];
+static int64_t term_total[4]; /* sent exact, sent superset, never true, left here */
+
+void term_count(const struct fed_dialect *dialect, const struct fed_column *col,
+                enum term_op op, enum term_use use)
+{
+  const struct term_row *row = term_find(dialect, col);
+
+  if (!row) return;
+  if (use == TERM_BIND) term_sent[row - term_table][op]++;
+  if (use == TERM_ALWAYS) term_sent[row - term_table][TERM_NOTNULL]++;
+  if (use == TERM_BIND || use == TERM_ALWAYS)
+    term_total[row->fit[op] != 'E']++;
+  else
+    term_total[use == TERM_NEVER ? 2 : 3]++;
+}
+
+/* How the server sorts every kind of column of the row; or FORM_NONE. */
+static enum term_form term_row_sorts(const struct term_row *row)
+{
+  enum term_form form = FORM_NONE;
+
+  for (int class = 0; class < FED_CLASS_COUNT; class++)
+    for (int compare = 0; compare < 4; compare++) {
+      struct fed_column col = {.class = (enum fed_class)class,
+                               .textcmp = (enum fed_textcmp)compare};
+      enum term_form now = term_sorts(row->dialect, &col);
+
+      if (term_find(row->dialect, &col) != row) continue;
+      if (now == FORM_NONE || (form != FORM_NONE && now != form))
+        return FORM_NONE;
+      form = now;
+    }
+  return form;
+}
+
+static void term_report_row(const struct term_row *row, struct fed_str *out)
+{
+  static const char *const compare[] = {"loose", "equal", "bytes", "nocase"};
+  const int64_t *sent = term_sent[row - term_table];
+
+  fed_str_addf(out, "{%s {", row->dialect->name);
+  for (int i = 0; i < FED_CLASS_COUNT; i++)
+    if (row->classes & (1u << i))
+      fed_str_addf(out, "{%s} ", fed_class_name((enum fed_class)i));
+  fed_str_add(out, "} {");
+  for (int i = 0; i < 4; i++)
+    if (row->compare & (1u << i)) fed_str_addf(out, "%s ", compare[i]);
+  fed_str_addf(out, "} %s%c %s%c {", row->fit,
+               term_row_sorts(row) == FORM_NONE ? 'L' : 'E', row->form,
+               term_row_sorts(row));
+  for (int op = 0; op < TERM_OPS; op++)
+    fed_str_addf(out, "%lld ", (long long)sent[op]);
+  fed_str_add(out, "}}\n");
+}
+
+void term_report(struct fed_str *out)
+{
+  fed_str_addc(out, '{');
+  for (int i = 0; i < 4; i++)
+    fed_str_addf(out, "%lld ", (long long)term_total[i]);
+  fed_str_add(out, "}\n");
+  for (size_t i = 0; i < FED_LEN(term_table); i++)
+    term_report_row(&term_table[i], out);
+}
+
+void term_mutate(int row, int op, char letter, char form)
+{
+  struct term_row *mutant = &term_table[row];
+
+  if (op < TERM_OPS) {
+    mutant->fit[op] = letter;
+    mutant->form[op] = form;
+    return;
+  }
+  term_sort_table[0].dialect = letter == 'E' ? mutant->dialect : NULL;
+  term_sort_table[0].classes = mutant->classes;
+  term_sort_table[0].compare = mutant->compare;
+  term_sort_table[0].form = form;
+}
+#endif

@@ -104,4 +104,21 @@ int fed_exec(struct fed_db *fdb, const char *server, const char *sql,
 /* The value as a `struct fed_value` that borrows its bytes. */
 struct fed_value fed_value_from(sqlite3_value *value);
 
+#ifdef FED_TEST
+/*
+ * What test/diff/ knows of the decision table, as a list for Tcl: how many
+ * terms were sent as exact and as a superset, how many were never true or
+ * left here; then for each row its dialect, classes, text
+ * comparisons, letters and forms (the last for ORDER BY), and how often each
+ * operator was sent.
+ */
+void term_report(struct fed_str *out);
+
+/*
+ * Turn a letter and a form of the table into others. The operator after the
+ * last stands for ORDER BY, where the letter L takes the change back.
+ */
+void term_mutate(int row, int op, char letter, char form);
+#endif
+
 #endif

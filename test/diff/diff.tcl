@@ -18,7 +18,12 @@ source $tester(dir)/diff/query.tcl
 source $tester(dir)/diff/shrink.tcl
 
 encoding system utf-8
-set focus {}
+
+# Rows of the decision table, and of which of them more terms are wanted:
+# {row {operator ...}}; their share of the plain queries.
+set term_rows {}
+set wanted {}
+set wanted_share 50
 
 
 # ----------------------------------------------------------------- one query
@@ -59,15 +64,32 @@ proc query_differs {tree parameters {quick 0}} {
   set local [answer [query_sql $tree main] $how]
   set ::local_rows [expr {[lindex $local 0] eq "rows" ? [llength [lindex $local 1]] : 0}]
   if {$quick && $::local_rows == 0} { return skipped }
+  set exact [expr {[lindex $tree 0] eq "exact" && [nodes_within limit $tree] eq ""}]
+  if {$exact} { set before [list [log_mark] [lindex [db eval {SELECT fed_terms()}] 0 0]] }
   set remote [answer [query_sql $tree $kind] $how]
-  if {$remote eq $local || [is_same_error $remote $local]} { return "" }
+  if {$remote eq $local || [is_same_error $remote $local]} {
+    if {$exact} { return [too_many_rows $tree $before] }
+    return ""
+  }
   if {$how eq "some" && [lindex $remote 0] eq "rows" && [lindex $local 0] eq "rows"} {
     if {[llength [lindex $remote 1]] == $::local_rows
         && [is_part [lindex $remote 1] [answer [query_sql [unlimited $tree] main] any]]} {
       return ""
     }
   }
-  return [show_difference $remote $local any]
+  return [tell_apart $remote $local]
+}
+
+# Terms that are sent as exact, and nothing else in the WHERE clause: as many
+# rows must come as the answer has.
+proc too_many_rows {tree before} {
+  lassign $before mark was
+  set now [lindex [db eval {SELECT fed_terms()}] 0 0]
+  set new [lmap a $now b $was { expr {$a - $b} }]
+  if {$new ne [list [llength [nodes_within b $tree]] 0 0 0]} { return "" }
+  set rows [db eval {SELECT rows FROM fed_log WHERE id > $mark}]
+  if {[llength $rows] != 1 || $rows == $::local_rows} { return "" }
+  return "exact: the server sent $rows rows, the answer has $::local_rows"
 }
 
 # Are the rows among those of the answer, each as often at most?
@@ -80,7 +102,7 @@ proc is_part {rows all} {
   }
   return 1
 }
-proc show_difference {remote local how} {
+proc tell_apart {remote local} {
   lassign $remote kind rows
   lassign $local local_kind local_rows
   if {$kind eq "error"} { return "remote: $rows" }
@@ -122,6 +144,54 @@ proc report_difference {kind name tree parameters differs} {
     local $::local_sql plan [planned $sql]
 }
 
+# ------------------------------------------------------------ the decisions
+set op_names {= <> < <= > >= isnull notnull like glob order}
+set dialect_of {pg postgres mysql mysql sqlite sqlite}
+
+# The rows of the decision table, as dicts, for one kind; `row` is its number.
+proc term_rows {kind} {
+  set rows {}
+  set n -1
+  foreach line [lrange [lindex [db eval {SELECT fed_terms()}] 0] 1 end] {
+    incr n
+    lassign $line dialect classes compare fit form sent
+    if {$dialect ne [dict get $::dialect_of $kind]} continue
+    lappend rows [dict create row $n classes $classes compare $compare \
+      fit $fit form $form sent $sent]
+  }
+  return $rows
+}
+
+# What can be sent and was not yet.
+proc want_missing {kind} {
+  set ::term_rows [term_rows $kind]
+  set ::wanted {}
+  foreach row $::term_rows {
+    foreach op [lrange $::op_names 0 end-1] n [dict get $row sent] \
+        letter [split [string range [dict get $row fit] 0 end-1] {}] {
+      if {$letter ne "L" && $n < 5} { dict lappend ::wanted [dict get $row row] $op }
+    }
+  }
+}
+
+# How often each operator of each row was sent; what should have been and was
+# not is returned.
+proc coverage {kind} {
+  set missing {}
+  puts "sent, of the decision table ([lrange $::op_names 0 end-1]):"
+  foreach row [term_rows $kind] {
+    set cells {}
+    set label "[dict get $row classes] ([dict get $row compare])"
+    foreach op [lrange $::op_names 0 end-1] letter [split [string range [dict \
+        get $row fit] 0 end-1] {}] n [dict get $row sent] {
+      lappend cells [format %6s [expr {$letter eq "L" ? "-" : $n}]]
+      if {$letter ne "L" && $n == 0} { lappend missing "$label $op" }
+    }
+    puts "  [join $cells { }]  $label"
+  }
+  return $missing
+}
+
 proc diff_run {kind} {
   set seed [setting DIFF_SEED 4711]
   if {$seed eq "random"} { set seed [expr {[clock microseconds] % 1000000}] }
@@ -136,6 +206,7 @@ proc diff_run {kind} {
   set round [expr {$only_round ne "" ? $only_round : 0}]
   while {$::count(queries) < $budget && $wrong < $stop} {
     seed [expr {$seed * 1000003 + $round}]
+    want_missing $kind
     session_new $kind $round
     for {set i 0} {$i < $per_round && $::count(queries) < $budget && $wrong < $stop} {incr i} {
       lassign [next_query] tree parameters differs
@@ -153,5 +224,11 @@ proc diff_run {kind} {
     if {$only_round ne ""} break
     incr round
   }
-  puts "diff_$kind: $::count(queries) queries, $::count(found) with rows"
+  set share [expr {100 * $::count(found) / max(1, $::count(queries))}]
+  puts "diff_$kind: $::count(queries) queries, $share % with rows"
+  set missing [coverage $kind]
+  if {$budget >= 1500} {
+    check rows [expr {$share >= 60}] 1
+    check coverage $missing {}
+  }
 }

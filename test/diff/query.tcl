@@ -9,6 +9,8 @@
 #   {v node ...}        a value: may become any value within it
 #   {total node}        ORDER BY whose order is total; may go
 #   {limit node}        LIMIT; may go
+#   {exact node ...}    one table, plain terms: if all are sent as exact, the
+#                       server must give no row too many
 #
 # Tables are written R.name: the remote one or its local twin; L.name is an
 # ordinary local table in both.
@@ -104,12 +106,6 @@ proc any_column {sources} {
   set source [pick $sources]
   set columns [columns_of $source]
   set i [rnd [llength $columns]]
-  if {$::focus ne "" && [chance 60]} {
-    # Half of the work for the columns that a mutant is about.
-    set at [lsearch -all -exact [lmap c $columns {
-      expr {[dict get $c row] in $::focus}}] 1]
-    if {$at ne ""} { set i [pick $at] }
-  }
   return [column_at $source $i]
 }
 proc column_at {source i} {
@@ -321,10 +317,12 @@ proc rowid_term {sources} {
 }
 
 proc compare {sources} {
-  lassign [any_column $sources] c v
+  lassign [any_column $sources] c v column
   set op [pick {= = = = <> < <= > >= < > IS}]
   set right [rhs $sources $v]
-  set c [some {14 {t $c} 1 {t +$c} 1 {t "CAST($c AS [pick $::casts])"}}]
+  # The alias of a rowid has no collation, as any other column has.
+  if {[dict get $column name] eq "id"} { set plus $c } else { set plus +$c }
+  set c [some {14 {t $c} 1 {t $plus} 1 {t "CAST($c AS [pick $::casts])"}}]
   if {[chance 15]} {
     return [list s $right [t $op] [list v $c]]
   }
@@ -468,13 +466,49 @@ proc simple_query {} {
     [where $a] [order_limit $a]
 }
 
-# One plain term on one remote table, for what a term alone brings about.
+# One or two plain terms on one remote table; half of them of a kind that is
+# wanted: what was not sent yet, or what a mutant is about.
 proc plain_query {} {
-  set a [list [make_source a [pick $::remote_tables]]]
-  set terms [list [list b [compare $a]]]
-  if {[chance 40]} { lappend terms [list b [compare $a]] }
-  list s [t SELECT] [outputs $a 1] [t FROM] [from_of [lindex $a 0]] \
-    [list o [list s [t WHERE] [list l { AND } {*}$terms]]] [order_limit $a]
+  if {$::wanted_columns ne "" && [chance $::wanted_share]} {
+    lassign [pick $::wanted_columns] name i ops
+    set op [pick $ops]
+    set a [list [make_source a $name]]
+    set column [column_at [lindex $a 0] $i]
+    if {$op eq "order"} { return [sorted_query $a $column] }
+    set terms [list [list b [wanted_term $a $column $op]]]
+  } else {
+    set op [pick {= <}]
+    set a [list [make_source a [pick $::remote_tables]]]
+    set terms [list [list b [compare $a]]]
+  }
+  if {[chance 25]} { lappend terms [list b [compare $a]] }
+  set end [order_limit $a]
+  # Beside a LIMIT SQLite offers terms that it does not offer else.
+  if {$op in {<> notnull like glob} || [chance 20]} { set end [t LIMIT 1000] }
+  list [pick {s exact}] [t SELECT] [outputs $a 1] [t FROM] [from_of [lindex $a 0]] \
+    [list o [list s [t WHERE] [list l { AND } {*}$terms]]] $end
+}
+proc wanted_term {a column op} {
+  lassign $column c v
+  switch $op {
+    isnull { return [t $c IS NULL] }
+    notnull { return [t $c IS NOT NULL] }
+    like { return [t $c LIKE [pattern $v]] }
+    glob { return [t $c GLOB [string map {% * _ ?} [pattern $v]]] }
+  }
+  list s [list v [t $c]] [t $op] [rhs $a $v]
+}
+proc sorted_query {a column} {
+  lassign $column c v info
+  set unique [unique_of $a]
+  if {$unique eq "" && ![is_exact $info]} { return [simple_query] }
+  if {![is_exact $info]} {
+    set u "$c[pick {{} { DESC}}], [join $unique {, }]"
+  } else {
+    set u "$c[pick {{} { DESC}}]"
+  }
+  list s [t SELECT $c AS o1 FROM] [from_of [lindex $a 0]] [list total [t ORDER BY $u]] \
+    [list limit [t LIMIT [pick {3 10 1000}]]]
 }
 
 # Columns of two sources that have a value in common, where there are such.

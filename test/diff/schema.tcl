@@ -133,7 +133,7 @@ set types(mysql) {
   1 smallint n int2 {}               1 mediumint n int2 {8388607 -8388608}
   1 {int unsigned} n uint {4294967295 65536}
   3 {bigint unsigned} n uint {9223372036854775807 9223372036854775808
-    18446744073709551615 9007199254740993 9223372036854775809}
+    18446744073709551615 9007199254740993}
   1 bit(1) n {} {0 1}                1 bit(8) n uint {}
   1 bit(64) n uint {9223372036854775808 18446744073709551615}
   2 year n {} {0 1901 1999 2000 2024 2155}
@@ -200,16 +200,33 @@ proc literal {kind quoting value} {
   }
 }
 
+# {type quoting pool more}: any, or one whose row of the decision table is
+# wanted (see session.tcl), or not known yet.
+proc random_type {kind} {
+  global types row_of wanted
+  set choices {}
+  foreach {weight type quoting pool more} $types($kind) {
+    set row -1
+    if {[info exists row_of($kind:$type)]} { set row $row_of($kind:$type) }
+    lappend choices $weight [list $type $quoting $pool $more]
+    if {$row < 0 || [dict exists $wanted $row]} {
+      lappend few 1 [list $type $quoting $pool $more]
+    }
+  }
+  if {[info exists few] && [chance 50]} { set choices $few }
+  set total 0
+  foreach {weight choice} $choices { incr total $weight }
+  set roll [rnd $total]
+  foreach {weight choice} $choices {
+    if {[incr roll -$weight] < 0} { return $choice }
+  }
+}
+
 # A random type with a small set of its values, so that rows of all tables
 # meet. Few values: a join of random columns has to find something.
 proc random_column {kind name} {
   global types value
-  set total 0
-  foreach {weight type quoting pool more} $types($kind) { incr total $weight }
-  set roll [rnd $total]
-  foreach {weight type quoting pool more} $types($kind) {
-    if {[incr roll -$weight] < 0} break
-  }
+  lassign [random_type $kind] type quoting pool more
   set values $more
   if {$pool ne ""} { set values [concat $more $value($pool)] }
   set few [lrange [shuffled $values] 0 [expr {5 + [rnd 25]}]]

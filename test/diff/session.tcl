@@ -81,6 +81,7 @@ proc session_build {tables} {
     dict set ::tables $name [table_learn $kind $table]
   }
   set ::remote_tables $names
+  session_wanted
   local_table l1
   # t1 is asked more often.
   set ::query_tables [concat t1 t1 t1 $names l1]
@@ -135,15 +136,55 @@ proc twin_declare {name sql} {
 proc table_learn {kind table} {
   set name [dict get $table name]
   set columns {}
-  db eval {SELECT "column" AS label, class, storage FROM fed_tables
-    WHERE schema = $kind AND name = $name ORDER BY cid} row {
-    lappend columns [dict create name $row(label) class $row(class) \
-      storage $row(storage) exact 0 row 0]
+  set types [lmap c [dict get $table columns] { dict get $c type }]
+  db eval {SELECT "column" AS label, class FROM fed_tables
+    WHERE schema = $kind AND name = $name ORDER BY cid} info {
+    set types [lassign $types type]
+    set row [term_row $kind $info(class) [textcmp_of $kind $name $type]]
+    if {$name ne "v1"} { set ::row_of($kind:$type) $row }
+    lappend columns [dict create name $info(label) class $info(class) row $row]
   }
   dict set table side R
   dict set table rowid [expr {[dict get $table key] eq "id" &&
     [dict get $table tail] eq "" && $name ne "v1"}]
   return [table_sample $table main.$name $columns]
+}
+
+# How the server compares texts of such a column: see docs/types.md.
+proc textcmp_of {kind table type} {
+  if {$kind eq "sqlite" && [dict get $::session utf16]} { return nocase }
+  if {$kind eq "sqlite"} { return [expr {$table eq "v1" ? "loose" : "bytes"}] }
+  if {$kind eq "mysql"} {
+    return [expr {[regexp {general_ci|unicode_ci|^(tiny)?text|latin1$|ascii$} $type]
+                  ? "nocase" : "loose"}]
+  }
+  if {[string match *char(* $type] && ![string match var* $type]} { return loose }
+  return [expr {[string match *loose $type] ? "loose"
+                : [string match *icu* $type] ? "equal" : "bytes"}]
+}
+
+# The number of the decision table's row for a kind of column, or -1.
+proc term_row {kind class compare} {
+  foreach row $::term_rows {
+    if {$class in [dict get $row classes] && $compare in [dict get $row compare]} {
+      return [dict get $row row]
+    }
+  }
+  return -1
+}
+
+# What is wanted, of what there is: {table column-number operators} ...
+proc session_wanted {} {
+  set ::wanted_columns {}
+  foreach name $::remote_tables {
+    set i -1
+    foreach c [dict get $::tables $name columns] {
+      incr i
+      if {[dict exists $::wanted [dict get $c row]]} {
+        lappend ::wanted_columns [list $name $i [dict get $::wanted [dict get $c row]]]
+      }
+    }
+  }
 }
 
 # The rows, as literals of SQLite; and which columns never hold two values
@@ -171,8 +212,8 @@ proc table_sample {table from columns} {
 proc local_table {name} {
   set columns {}
   for {set i [expr {2 + [rnd 3]}]} {$i > 0} {incr i -1} {
-    lappend columns [dict create name c$i class local storage local exact 0 \
-      row -1 type [pick [list TEXT INT {} "TEXT COLLATE NOCASE" REAL NUMERIC]]]
+    lappend columns [dict create name c$i class local row -1 \
+      type [pick [list TEXT INT {} "TEXT COLLATE NOCASE" REAL NUMERIC]]]
   }
   set rows {}
   for {set i [expr {2 + [rnd 10]}]} {$i > 0} {incr i -1} {

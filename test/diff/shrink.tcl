@@ -6,8 +6,8 @@
 proc still_differs {tree parameters what} {
   set differs [query_differs $tree $parameters]
   if {$differs eq ""} { return "" }
-  if {[string match "remote: *" $differs] != [string match "remote: *" $what]} {
-    return ""
+  foreach sort {"remote: *" "exact: *"} {
+    if {[string match $sort $differs] != [string match $sort $what]} { return "" }
   }
   if {[string match "local: *" $differs]} { return "" }
   return $differs
