@@ -345,13 +345,14 @@ int pattern_prefix(const struct fed_value *pattern, int i, struct fed_str *out);
 /* ---- plan.c ------------------------------------------------------------ */
 
 struct plan_term {
-  int16_t col;  /* column of the table */
-  uint8_t op;   /* enum term_op */
-  bool is;      /* IS: NULL matches NULL */
-  bool in;      /* the value is a list (sqlite3_vtab_in) */
-  bool literal; /* the value was known to be a literal */
+  int16_t col;    /* column of the table */
+  uint8_t op;     /* enum term_op */
+  bool is;        /* IS: NULL matches NULL */
+  bool in;        /* the value is a list (sqlite3_vtab_in) */
+  bool literal;   /* the value was known to be a literal */
+  bool implied;   /* by another: never sent */
   bool beginning; /* ask only for the texts that begin as the pattern does */
-  float part;   /* share of the rows that is expected to match */
+  float part;     /* share of the rows that is expected to match */
 };
 
 /* What becomes of a term of the WHERE clause, and why so. */
