@@ -330,6 +330,25 @@ static int bind_pattern(struct bind *bind, const struct fed_column *col,
   return rc;
 }
 
+/* The pattern's beginning, in its own syntax. */
+static int bind_cut(struct bind *bind, enum term_op op, struct fed_value *value,
+                    struct fed_err *err)
+{
+  struct fed_str cut;
+  char *text;
+  int rc;
+
+  fed_str_init(&cut, FED_STR_SQL);
+  pattern_cut(op, value, &cut);
+  rc = fed_str_err(&cut, err);
+  value->size = (int64_t)cut.len;
+  text = fed_str_detach(&cut);
+  value->p = text;
+  if (rc == SQLITE_OK) return bind_hold(bind, text, err);
+  fed_free(text);
+  return rc;
+}
+
 /* ---- terms ------------------------------------------------------------- */
 
 static int bind_near(struct bind *bind, enum term_op op, double r,
@@ -375,6 +394,10 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   struct fed_value value;
 
   *now = term_planned(dialect, col, (enum term_op)term->op);
+  if (term->implied) {
+    now->use = TERM_DROP;
+    return SQLITE_OK;
+  }
   if (now->op == TERM_ISNULL || now->op == TERM_NOTNULL) return SQLITE_OK;
   if (term->in) {
     now->list = true;
@@ -387,6 +410,11 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   }
   now->use = term_value(dialect, col, now, rhs, plain, bind->text[i], &value);
   if (now->use != TERM_BIND) return SQLITE_OK;
+  if (term->beginning) {
+    int rc = bind_cut(bind, now->op, &value, err);
+
+    if (rc != SQLITE_OK) return rc;
+  }
   return bind_value(bind, col, now, &value, err);
 }
 
@@ -434,6 +462,7 @@ int bind_values(struct bind *bind, const struct fed_table *table,
       *never = true;
       return SQLITE_OK;
     }
+    if (term[i].implied) continue;
     all &= now->use != TERM_DROP;
     bind->as_planned &=
       now->use == TERM_BIND && now->op == planned.op &&

@@ -72,6 +72,7 @@ static double cost_of_term(const struct cost *cost,
   double nulls = col->nulls < 0 || col->notnull ? 0 : col->nulls;
   double equal = 1 / cost_distinct(cost, term->col);
 
+  if (term->implied) return 1;
   switch ((enum term_op)term->op) {
   case TERM_EQ:
     return (1 - nulls) * (term->in ? fmin(equal * COST_LIST, 1) : equal);

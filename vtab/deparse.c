@@ -294,7 +294,7 @@ static void deparse_where(struct deparse_to *to, const struct plan *plan,
     struct term_now one =
       now ? now[i] : term_planned(to->dialect, col, (enum term_op)term[i].op);
 
-    if (one.use == TERM_DROP) continue;
+    if (term[i].implied || one.use == TERM_DROP) continue;
     if (one.use == TERM_ALWAYS)
       one = term_planned(to->dialect, col, TERM_NOTNULL);
     fed_str_add(to->sql, joint);

@@ -113,58 +113,73 @@ static bool plan_is_text(enum term_op op, const char *a, const char *b, int n)
                          : strncmp(a, b, (size_t)n) == 0;
 }
 
-/* The text of constraint `k`, if it is `op` on that column and collation. */
-static const char *plan_bound(sqlite3_index_info *info, int k, int column,
-                              unsigned char op, const char *collation)
-{
-  sqlite3_value *value = NULL;
+/* The ends of the range of texts that begin as a pattern does. */
+struct plan_range {
+  int low, high; /* constraints, or -1 */
+};
 
-  if (info->aConstraint[k].op != op || info->aConstraint[k].iColumn != column ||
-      sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
-      sqlite3_vtab_rhs_value(info, k, &value) != SQLITE_OK)
-    return NULL;
-  return (const char *)sqlite3_value_text(value);
+static bool plan_is_low(enum term_op op, const char *text, const char *pattern,
+                        int n)
+{
+  return plan_is_text(op, text, pattern, n) && !text[n];
+}
+
+static bool plan_is_high(enum term_op op, const char *text, const char *pattern,
+                         int n)
+{
+  int last = (unsigned char)pattern[n - 1];
+
+  if (op == TERM_LIKE && last >= 'A' && last <= 'Z') last += 'a' - 'A';
+  return plan_is_text(op, text, pattern, n - 1) &&
+         (unsigned char)text[n - 1] == last + 1 && !text[n];
 }
 
 /*
- * Does the WHERE clause hold the range of texts that begin as the pattern of
- * constraint `i` does: `>= 'ABC' AND < 'abd'`, under NOCASE, for 'abc%x'?
- * SQLite derives it from a LIKE or GLOB there.
+ * Find `>= 'ABC' AND < 'abd'`, under NOCASE, for LIKE 'abc%x': SQLite derives
+ * it, and under BINARY from a GLOB.
  */
-static bool plan_has_range(sqlite3_index_info *info, int i, enum term_op op,
-                           const char *pattern)
+static struct plan_range plan_range(sqlite3_index_info *info, int i,
+                                    enum term_op op, const char *pattern)
 {
   const char *collation = op == TERM_LIKE ? "NOCASE" : "BINARY";
   int n = (int)strcspn(pattern, op == TERM_LIKE ? "%_" : "*?[");
-  int column = info->aConstraint[i].iColumn;
-  bool low = false, high = false;
+  struct plan_range range = {-1, -1};
 
   /* After '@' comes 'A', which under NOCASE is 'a': no tight range. */
-  if (n == 0 || (op == TERM_LIKE && pattern[n - 1] == '@')) return false;
+  if (n == 0 || (op == TERM_LIKE && pattern[n - 1] == '@')) return range;
   for (int k = 0; k < info->nConstraint; k++) {
-    const char *ge =
-      plan_bound(info, k, column, SQLITE_INDEX_CONSTRAINT_GE, collation);
-    const char *lt =
-      plan_bound(info, k, column, SQLITE_INDEX_CONSTRAINT_LT, collation);
-    int last = (unsigned char)pattern[n - 1];
+    const struct sqlite3_index_constraint *c = &info->aConstraint[k];
+    sqlite3_value *value = NULL;
+    const char *text;
 
-    if (op == TERM_LIKE && last >= 'A' && last <= 'Z') last += 'a' - 'A';
-    low |= ge && plan_is_text(op, ge, pattern, n) && !ge[n];
-    high |= lt && plan_is_text(op, lt, pattern, n - 1) &&
-            (unsigned char)lt[n - 1] == last + 1 && !lt[n];
+    if (!c->usable || c->iColumn != info->aConstraint[i].iColumn ||
+        (c->op != SQLITE_INDEX_CONSTRAINT_GE &&
+         c->op != SQLITE_INDEX_CONSTRAINT_LT) ||
+        sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
+        sqlite3_vtab_rhs_value(info, k, &value) != SQLITE_OK)
+      continue;
+    text = (const char *)sqlite3_value_text(value);
+    if (!text) continue;
+    if (c->op == SQLITE_INDEX_CONSTRAINT_GE) {
+      if (plan_is_low(op, text, pattern, n)) range.low = k;
+    } else if (plan_is_high(op, text, pattern, n)) {
+      range.high = k;
+    }
   }
-  return low && high;
+  return range;
 }
 
 /*
  * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
  * where they stand in the ON of a LEFT JOIN to another, whose rows they must
- * not lose. It offers a LIMIT only where there is no other. And where the
- * range of a pattern's beginning is offered, which it is not for an ON, every
- * row that is wanted has that beginning: so much can be asked for.
+ * not lose. It offers a LIMIT only where there is no other. And where there is
+ * the range of a pattern's beginning, every row that is wanted has that
+ * beginning: so much can be asked for, if the range is taken as well. It then
+ * tells SQLite that the plan waits for the other table, should it be of an ON
+ * (plan_take_range), and is not usable when SQLite asks again.
  */
 static enum plan_part plan_part(sqlite3_index_info *info, int i,
-                                enum term_op op)
+                                enum term_op op, struct plan_range *range)
 {
   sqlite3_value *value = NULL;
   const char *pattern;
@@ -177,8 +192,9 @@ static enum plan_part plan_part(sqlite3_index_info *info, int i,
       sqlite3_vtab_rhs_value(info, i, &value) != SQLITE_OK)
     return PLAN_NOTHING;
   pattern = (const char *)sqlite3_value_text(value);
-  return pattern && plan_has_range(info, i, op, pattern) ? PLAN_BEGINNING
-                                                         : PLAN_NOTHING;
+  if (!pattern) return PLAN_NOTHING;
+  *range = plan_range(info, i, op, pattern);
+  return range->low >= 0 && range->high >= 0 ? PLAN_BEGINNING : PLAN_NOTHING;
 }
 
 /* Why a term that the server could answer is not sent after all, or NULL. */
@@ -186,12 +202,14 @@ static const char *plan_term_bar(const struct fed_table *table,
                                  sqlite3_index_info *info, int i,
                                  const struct fed_column *col, enum term_op op)
 {
+  struct plan_range range;
+
   if (op <= TERM_GE && plan_has_text(col)) {
     if (sqlite3_stricmp(sqlite3_vtab_collation(info, i), term_collation(col)))
       return "the comparison has another collation than the column";
     if (op >= TERM_LT && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
   }
-  if (plan_part(info, i, op) == PLAN_NOTHING)
+  if (plan_part(info, i, op, &range) == PLAN_NOTHING)
     return "this SQLite does not tell WHERE from the ON of a LEFT JOIN";
   if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db))
     return "this connection has a LIKE of its own";
@@ -212,6 +230,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   int at = c->iColumn < 0 ? table->rowid : c->iColumn;
   const struct fed_column *col;
   sqlite3_value *literal = NULL;
+  struct plan_range range;
   const char *bar;
   enum term_fit fit;
   enum term_op op;
@@ -227,13 +246,30 @@ struct plan_verdict plan_term(const struct fed_table *table,
   if (bar) return plan_local(bar);
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
-  term->beginning = plan_part(info, i, op) == PLAN_BEGINNING;
+  term->beginning = plan_part(info, i, op, &range) == PLAN_BEGINNING;
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
   if (term->beginning)
     return (struct plan_verdict){
       TERM_SUPERSET, "only the pattern's beginning is surely of the WHERE"};
   return (struct plan_verdict){fit, term_why(dialect, col, op)};
+}
+
+static void plan_add_term(struct plan *plan, sqlite3_index_info *info, int i,
+                          struct plan_term *terms, const struct plan_term *term)
+{
+  terms[plan->nterm++] = *term;
+  info->aConstraintUsage[i].argvIndex = plan->nterm;
+}
+
+/* Take an end of a pattern's range: not to send it, but see plan_part(). */
+static void plan_take_end(struct plan *plan, sqlite3_index_info *info, int i,
+                          struct plan_term *terms, int16_t column)
+{
+  struct plan_term end = {.col = column, .op = TERM_GE, .implied = true};
+
+  if (info->aConstraintUsage[i].argvIndex == 0)
+    plan_add_term(plan, info, i, terms, &end);
 }
 
 /* Take the terms that can be sent; number the arguments of xFilter. */
@@ -246,8 +282,16 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
     if (plan_term(table, plan->dialect, info, i, &term).fit == TERM_LOCAL)
       continue;
     if (term.in) sqlite3_vtab_in(info, i, 1);
-    terms[plan->nterm++] = term;
-    info->aConstraintUsage[i].argvIndex = plan->nterm;
+    plan_add_term(plan, info, i, terms, &term);
+  }
+  for (int i = 0; i < info->nConstraint; i++) {
+    int at = info->aConstraintUsage[i].argvIndex - 1;
+    struct plan_range range;
+
+    if (at < 0 || !terms[at].beginning) continue;
+    plan_part(info, i, (enum term_op)terms[at].op, &range);
+    plan_take_end(plan, info, range.low, terms, terms[at].col);
+    plan_take_end(plan, info, range.high, terms, terms[at].col);
   }
 }
 

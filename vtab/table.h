@@ -385,6 +385,7 @@ struct plan_term {
   bool is;        /* IS: NULL matches NULL */
   bool in;        /* the value is a list (sqlite3_vtab_in) */
   bool literal;   /* the value was known to be a literal */
+  bool implied;   /* by another: never sent */
   bool beginning; /* ask only for the texts that begin as the pattern does */
   float part;     /* share of the rows that is expected to match */
 };
