@@ -6,9 +6,12 @@
  *   mysql_param.c    connection parameters
  *   mysql_open.c     connecting, session set-up, goodbye, KILL QUERY
  *   mysql_wait.c     every call of the client library that may block
+ *   mysql_lib.c      what only one of the client libraries has
  *   mysql_error.c    errors
  *   mysql_type.c     classes and names of types
- *   mysql_decode.c   result columns: buffers and values
+ *   mysql_wire.c     rows straight from the socket
+ *   mysql_decode.c   result columns: checks and buffers
+ *   mysql_value.c    rows: from their bytes, or those buffers, to values
  *   mysql_catalog.c  tables and their columns
  *
  * Two client libraries give the same C API. MariaDB Connector/C has a
@@ -43,6 +46,25 @@ enum fed_mysql_errno {
 
 /* The longest value that SQLite can be built to hold. */
 #define FED_MYSQL_VALUE_MAX 1000000000UL
+/* The longest row: what the library takes as a packet's limit, too. */
+#define FED_MYSQL_ROW_MAX (1UL << 30)
+
+/*
+ * The wire while it is ours (mysql_wire.c): what came and is not yet given
+ * away lies in buf[pos..end).
+ */
+struct fed_mysql_wire {
+  unsigned char *buf;
+  size_t room, pos, end;
+  size_t want;   /* bytes from pos on without which there is no progress */
+  size_t chunk;  /* bytes to read at a time */
+  size_t joined; /* of a row of several packets, what is in one piece */
+  unsigned char *row;
+  size_t size;          /* of the row */
+  unsigned char behind; /* the byte after the row, which a zero may replace */
+  bool ended;           /* it may have been replaced */
+  bool taken;           /* the wire is ours */
+};
 
 struct fed_mysql {
   struct fed_conn head;
@@ -55,15 +77,38 @@ struct fed_mysql {
   uint64_t max_packet; /* @@max_allowed_packet */
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
+  struct fed_mysql_wire wire;
+  bool raw; /* rows are read from the wire, not fetched by the library */
   bool mariadb;
   bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */
+};
+
+/* How the bytes of a value in a row become the value. */
+enum fed_mysql_form {
+  FED_MYSQL_NOTHING, /* the type of NULL has no bytes */
+  FED_MYSQL_INT1,
+  FED_MYSQL_INT2,
+  FED_MYSQL_INT4,
+  FED_MYSQL_INT8,
+  FED_MYSQL_FLOAT,
+  FED_MYSQL_DOUBLE,
+  FED_MYSQL_DATE,
+  FED_MYSQL_DATETIME,
+  FED_MYSQL_TIME,
+  FED_MYSQL_BITS,
+  FED_MYSQL_DECINT,  /* DECIMAL: digits, made an integer, */
+  FED_MYSQL_DECREAL, /* or a double; else they are text */
+  FED_MYSQL_TEXT,
+  FED_MYSQL_CHAR, /* trailing blanks are cut */
+  FED_MYSQL_BLOB,
 };
 
 /* One result column: its class, where the library puts it, its text form. */
 struct fed_mysql_col {
   char *name;
   enum fed_class class;
+  enum fed_mysql_form form;
   enum enum_field_types bound; /* what the buffer below holds */
   bool is_unsigned;
   union {
@@ -202,7 +247,8 @@ int fed_mysql_run_prepare(struct fed_mysql *c, MYSQL_STMT *stmt,
                           struct fed_err *err);
 int fed_mysql_run_execute(struct fed_mysql *c, MYSQL_STMT *stmt,
                           const struct fed_wait *wait, struct fed_err *err);
-/* SQLITE_ROW, SQLITE_DONE or an error. A truncated column is no error. */
+/* SQLITE_ROW, SQLITE_DONE or an error. A truncated column is no error. The row
+ * is in c->wire if that is c->raw, else in the bound buffers. */
 int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
                         const struct fed_wait *wait, struct fed_err *err);
 /* Read to the end of every result of the statement; given up, it is killed
@@ -212,7 +258,8 @@ int fed_mysql_run_free(struct fed_mysql *c, MYSQL_STMT *stmt,
 /* Frees `stmt` whatever happens. */
 void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt);
 
-/* Options of the library that only one of the two has. */
+/* ---- mysql_lib.c ------------------------------------------------------- */
+
 int fed_mysql_lib_init(MYSQL *mysql);
 int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err);
 int fed_mysql_lib_socket(MYSQL *mysql);
@@ -246,8 +293,53 @@ void fed_mysql_columns_free(struct fed_mysql_stmt *st);
 /* Tell the library where the values go. */
 int fed_mysql_bind(struct fed_mysql_stmt *st, struct fed_err *err);
 
+/* A longer value than ever before in column `i`: fetch it again, whole. */
+int fed_mysql_grow(struct fed_mysql_stmt *st, int i, struct fed_err *err);
+
+/* ---- mysql_value.c ----------------------------------------------------- */
+
 /* Fill st->head.row from the buffers. */
-int fed_mysql_row(struct fed_mysql_stmt *st, struct fed_err *err);
+int fed_mysql_fetched(struct fed_mysql_stmt *st, struct fed_err *err);
+
+/*
+ * Fill st->head.row from the `size` bytes of a row in the binary protocol.
+ * The values borrow them; the byte behind each text becomes zero, so that
+ * row[size] must be ours to write. What is no such row is SQLITE_IOERR.
+ */
+int fed_mysql_decode(struct fed_mysql_stmt *st, unsigned char *row, size_t size,
+                     struct fed_err *err);
+
+/* ---- mysql_wire.c ------------------------------------------------------ */
+
+#if FED_MYSQL_ASYNC
+
+/* Can this connection's rows be read past the library? */
+bool fed_mysql_wire_usable(const struct fed_mysql *c);
+
+/* Take the wire after an execution that gives rows. */
+int fed_mysql_wire_take(struct fed_mysql *c, struct fed_err *err);
+
+enum fed_mysql_came {
+  FED_MYSQL_CAME_ROW,   /* c->wire.row, good until the next call */
+  FED_MYSQL_CAME_PART,  /* of a packet: read more */
+  FED_MYSQL_CAME_OTHER, /* the end or an error: the library's to read */
+  FED_MYSQL_CAME_JUNK,  /* neither */
+};
+/* What lies next in the buffer. */
+enum fed_mysql_came fed_mysql_wire_next(struct fed_mysql *c);
+
+/* Receive what is there: SQLITE_ROW, SQLITE_OK when nothing is (wait for it),
+ * SQLITE_DONE when nothing will ever come, or an error. */
+int fed_mysql_wire_read(struct fed_mysql *c, struct fed_err *err);
+
+/* Give the wire back to the library, with what was not read if `whole`. False:
+ * something is missing then, the connection is of no more use. */
+bool fed_mysql_wire_give(struct fed_mysql *c, bool whole);
+
+/* Free the buffer. */
+void fed_mysql_wire_release(struct fed_mysql *c);
+
+#endif
 
 /* ---- mysql_catalog.c --------------------------------------------------- */
 

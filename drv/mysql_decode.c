@@ -1,11 +1,11 @@
 /*
- * mysql_decode: the columns of a result: which class each one has, where the
- * client library puts its values (binary protocol), and how those become
- * `struct fed_value`.
+ * mysql_decode: the columns of a result: which class each one has, in which
+ * form its values come, and where the client library puts them.
  *
- * The library converts each value from its wire form into the type that we
- * bind. We bind integers as 64 bits, and everything else as what it is: the
- * library's own conversions to and from text depend on the locale.
+ * Where the library fetches, it converts each value from its wire form into
+ * the type that we bind. We bind integers as 64 bits, and everything else as
+ * what it is: the library's own conversions to and from text depend on the
+ * locale. Where rows are read from the wire, nothing is bound.
  *
  * Trap: the wire form follows the metadata of the *last execution*. After an
  * ALTER TABLE a prepared statement runs on, with other columns; its buffers
@@ -77,6 +77,52 @@ static enum enum_field_types my_bound_as(const MYSQL_FIELD *field)
     return MYSQL_TYPE_NEWDECIMAL;
   default:
     return MYSQL_TYPE_BLOB;
+  }
+}
+
+static enum fed_mysql_form my_string_form(enum fed_class class)
+{
+  if (class == FED_CLASS_BLOB) return FED_MYSQL_BLOB;
+  return class == FED_CLASS_CHAR ? FED_MYSQL_CHAR : FED_MYSQL_TEXT;
+}
+
+/* How the bytes of a value on the wire become one of the class. */
+static enum fed_mysql_form my_form(enum enum_field_types type,
+                                   enum fed_class class)
+{
+  switch ((int)type) {
+  case MYSQL_TYPE_TINY:
+    return FED_MYSQL_INT1;
+  case MYSQL_TYPE_SHORT:
+  case MYSQL_TYPE_YEAR:
+    return FED_MYSQL_INT2;
+  case MYSQL_TYPE_INT24:
+  case MYSQL_TYPE_LONG:
+    return FED_MYSQL_INT4;
+  case MYSQL_TYPE_LONGLONG:
+    return FED_MYSQL_INT8;
+  case MYSQL_TYPE_FLOAT:
+    return FED_MYSQL_FLOAT;
+  case MYSQL_TYPE_DOUBLE:
+    return FED_MYSQL_DOUBLE;
+  case MYSQL_TYPE_DATE:
+  case MYSQL_TYPE_NEWDATE:
+    return FED_MYSQL_DATE;
+  case MYSQL_TYPE_DATETIME:
+  case MYSQL_TYPE_TIMESTAMP:
+    return FED_MYSQL_DATETIME;
+  case MYSQL_TYPE_TIME:
+    return FED_MYSQL_TIME;
+  case MYSQL_TYPE_NULL:
+    return FED_MYSQL_NOTHING;
+  case MYSQL_TYPE_BIT:
+    return FED_MYSQL_BITS;
+  case MYSQL_TYPE_DECIMAL:
+  case MYSQL_TYPE_NEWDECIMAL:
+    if (class == FED_CLASS_DECINT) return FED_MYSQL_DECINT;
+    return class == FED_CLASS_DECREAL ? FED_MYSQL_DECREAL : FED_MYSQL_TEXT;
+  default:
+    return my_string_form(class);
   }
 }
 
@@ -155,6 +201,11 @@ static int my_mismatch(const MYSQL_FIELD *field, enum fed_class want,
                      field->name, type, fed_class_name(want));
 }
 
+static bool my_is_raw(const struct fed_mysql_stmt *st)
+{
+  return fed_mysql_of(st->head.conn)->raw;
+}
+
 static int my_column(struct fed_mysql_stmt *st, int i, const MYSQL_FIELD *field,
                      bool strict, struct fed_err *err)
 {
@@ -165,12 +216,13 @@ static int my_column(struct fed_mysql_stmt *st, int i, const MYSQL_FIELD *field,
   if (!my_gives(field, is, want) && (strict || is == FED_CLASS_COUNT))
     return my_mismatch(field, want, err);
   col->class = want == FED_CLASS_ANY ? is : want;
+  col->form = my_form(field->type, col->class);
   col->bound = my_bound_as(field);
   col->is_unsigned = (field->flags & UNSIGNED_FLAG) != 0;
   col->name = fed_strdup(field->name);
   if (!col->name) return fed_err_nomem(err);
   st->sign[i] = my_sign(field);
-  if (col->bound != MYSQL_TYPE_BLOB) return SQLITE_OK;
+  if (col->bound != MYSQL_TYPE_BLOB || my_is_raw(st)) return SQLITE_OK;
   col->room = field->length < MY_WHOLE_ROOM ? field->length + 1 : MY_FIRST_ROOM;
   col->data = fed_alloc(col->room);
   return col->data ? SQLITE_OK : fed_err_nomem(err);
@@ -198,7 +250,7 @@ int fed_mysql_columns(struct fed_mysql_stmt *st, const MYSQL_FIELD *field,
     }
     st->checked = strict;
   }
-  return fed_mysql_bind(st, err);
+  return my_is_raw(st) ? SQLITE_OK : fed_mysql_bind(st, err);
 }
 
 static void my_bind_one(struct fed_mysql_col *col, MYSQL_BIND *bind)
@@ -226,8 +278,7 @@ int fed_mysql_bind(struct fed_mysql_stmt *st, struct fed_err *err)
   return fed_mysql_fail(fed_mysql_of(st->head.conn), st->stmt, err);
 }
 
-/* A longer value than ever before in this column: fetch it again, whole. */
-static int my_grow(struct fed_mysql_stmt *st, int i, struct fed_err *err)
+int fed_mysql_grow(struct fed_mysql_stmt *st, int i, struct fed_err *err)
 {
   struct fed_mysql_col *col = &st->col[i];
   size_t room = col->room * 2;
@@ -250,185 +301,4 @@ static int my_grow(struct fed_mysql_stmt *st, int i, struct fed_err *err)
   if (mysql_stmt_fetch_column(st->stmt, &bind, (unsigned)i, 0) == 0)
     return SQLITE_OK;
   return fed_mysql_fail(fed_mysql_of(st->head.conn), st->stmt, err);
-}
-
-/* ---- values ------------------------------------------------------------ */
-
-static char *my_digits(char *p, unsigned value, int width)
-{
-  for (int i = width - 1; i >= 0; i--) {
-    p[i] = (char)('0' + value % 10);
-    value /= 10;
-  }
-  return p + width;
-}
-
-static char *my_write_date(char *p, const MYSQL_TIME *t)
-{
-  p = my_digits(p, t->year, 4);
-  *p++ = '-';
-  p = my_digits(p, t->month, 2);
-  *p++ = '-';
-  return my_digits(p, t->day, 2);
-}
-
-/* HH:MM:SS[.f]: a TIME has up to 838 hours, the library has added the days. */
-static char *my_write_time(char *p, const MYSQL_TIME *t)
-{
-  p = my_digits(p, t->hour, t->hour > 99 ? 3 : 2);
-  *p++ = ':';
-  p = my_digits(p, t->minute, 2);
-  *p++ = ':';
-  p = my_digits(p, t->second, 2);
-  if (t->second_part == 0) return p;
-  *p++ = '.';
-  p = my_digits(p, (unsigned)t->second_part, 6);
-  while (p[-1] == '0')
-    p--;
-  return p;
-}
-
-static struct fed_value my_when(struct fed_mysql_col *col)
-{
-  const MYSQL_TIME *t = &col->fixed.t;
-  char *p = col->text;
-
-  if (col->bound == MYSQL_TYPE_TIME) {
-    if (t->neg) *p++ = '-';
-    p = my_write_time(p, t);
-  } else {
-    p = my_write_date(p, t);
-    if (col->bound != MYSQL_TYPE_DATE) {
-      *p++ = ' ';
-      p = my_write_time(p, t);
-    }
-  }
-  *p = 0;
-  return (struct fed_value){
-    .type = FED_TEXT, .cstr = true, .size = p - col->text, .p = col->text};
-}
-
-static struct fed_value my_unsigned(struct fed_mysql_col *col, uint64_t u)
-{
-  char *end = col->text + sizeof col->text - 1;
-  char *p = end;
-
-  if (u <= INT64_MAX) return fed_value_int((int64_t)u);
-  for (*p = 0; u; u /= 10)
-    *--p = (char)('0' + u % 10);
-  return (struct fed_value){
-    .type = FED_TEXT, .cstr = true, .size = end - p, .p = p};
-}
-
-/* BIT(n) comes as its bytes, the highest first. */
-static struct fed_value my_bits(struct fed_mysql_col *col)
-{
-  uint64_t u = 0;
-
-  for (unsigned long i = 0; i < col->length && i < 8; i++)
-    u = u << 8 | col->fixed.bits[i];
-  return my_unsigned(col, u);
-}
-
-/*
- * At most 18 digits as an integer and how many of them follow the point:
- * exact, and blind to the locale. A class promises no more digits than fit.
- */
-static int64_t my_decimal(const struct fed_mysql_col *col, int *scale)
-{
-  const char *p = col->fixed.digits;
-  unsigned long n = col->length;
-  bool minus = n > 0 && *p == '-';
-  bool point = false;
-  int64_t value = 0;
-
-  *scale = 0;
-  for (unsigned long i = minus; i < n && i < sizeof col->fixed.digits; i++) {
-    if (p[i] == '.') {
-      point = true;
-    } else if (value <= INT64_MAX / 10 - 1) {
-      value = value * 10 + (p[i] - '0');
-      *scale += point;
-    }
-  }
-  return minus ? -value : value;
-}
-
-/* Up to 15 digits over a power of ten are both exact doubles, so that their
- * quotient is the nearest double to the decimal. */
-static struct fed_value my_decreal(const struct fed_mysql_col *col)
-{
-  static const double power[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  int scale;
-  int64_t value = my_decimal(col, &scale);
-
-  return fed_value_real((double)value / power[scale < 15 ? scale : 15]);
-}
-
-static struct fed_value my_numeric(struct fed_mysql_col *col)
-{
-  int scale;
-
-  if (col->class == FED_CLASS_DECINT)
-    return fed_value_int(my_decimal(col, &scale));
-  if (col->class == FED_CLASS_DECREAL) return my_decreal(col);
-  return fed_value_text(col->fixed.digits, (int64_t)col->length);
-}
-
-static struct fed_value my_string(const struct fed_mysql_col *col)
-{
-  int64_t n = (int64_t)col->length;
-
-  if (col->class == FED_CLASS_BLOB) return fed_value_blob(col->data, n);
-  /* Columns come trimmed, expressions of type CHAR may not. */
-  if (col->class == FED_CLASS_CHAR)
-    while (n > 0 && col->data[n - 1] == ' ')
-      n--;
-  return fed_value_text(col->data, n);
-}
-
-static struct fed_value my_value(struct fed_mysql_col *col)
-{
-  switch ((int)col->bound) {
-  case MYSQL_TYPE_LONGLONG:
-    return col->is_unsigned ? my_unsigned(col, (uint64_t)col->fixed.i)
-                            : fed_value_int(col->fixed.i);
-  case MYSQL_TYPE_DOUBLE:
-    return fed_value_real(col->fixed.r);
-  case MYSQL_TYPE_FLOAT:
-    return fed_value_real((double)col->fixed.f);
-  case MYSQL_TYPE_BLOB:
-    return my_string(col);
-  case MYSQL_TYPE_NEWDECIMAL:
-    return my_numeric(col);
-  case MYSQL_TYPE_BIT:
-    return my_bits(col);
-  case MYSQL_TYPE_DATE:
-  case MYSQL_TYPE_TIME:
-  case MYSQL_TYPE_DATETIME:
-  case MYSQL_TYPE_TIMESTAMP:
-    return my_when(col);
-  default:
-    return fed_value_null();
-  }
-}
-
-int fed_mysql_row(struct fed_mysql_stmt *st, struct fed_err *err)
-{
-  for (int i = 0; i < st->head.ncol; i++) {
-    struct fed_mysql_col *col = &st->col[i];
-
-    if (col->null) {
-      st->head.row[i] = fed_value_null();
-      continue;
-    }
-    if (col->bound == MYSQL_TYPE_BLOB && col->length > col->room) {
-      int rc = my_grow(st, i, err);
-
-      if (rc != SQLITE_OK) return rc;
-    }
-    st->head.row[i] = my_value(col);
-  }
-  return SQLITE_OK;
 }

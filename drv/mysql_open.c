@@ -250,6 +250,9 @@ int fed_mysql_connect(struct fed_mysql *c, const struct fed_dsn *dsn,
   if (rc == SQLITE_OK) {
     my_tune_socket(fed_mysql_lib_socket(c->mysql));
     c->tls = mysql_get_ssl_cipher(c->mysql) != NULL;
+#if FED_MYSQL_ASYNC
+    c->raw = fed_mysql_wire_usable(c);
+#endif
     rc = my_check_outcome(c->mysql, dsn, err);
   }
   return rc;
@@ -470,6 +473,9 @@ void fed_mysql_drop(struct fed_mysql *c)
 
 static void my_free(struct fed_mysql *c)
 {
+#if FED_MYSQL_ASYNC
+  fed_mysql_wire_release(c);
+#endif
   fed_dsn_release(&c->dsn);
   fed_free(c);
 }

@@ -125,16 +125,22 @@ static void my_give_up(struct my_waiter *w, int rc, const char *why)
   shutdown(fed_mysql_lib_socket(w->c->mysql), SHUT_RDWR);
 }
 
-/* Wait for what the coroutine asked for; returns what has happened. */
-static int my_sleep(struct my_waiter *w, int asked)
+/* Data that never ends must not outrun the deadline. */
+static void my_look(struct my_waiter *w)
+{
+  struct fed_err err = FED_ERR_INIT;
+  int rc = fed_wait_check(&w->wait, w->what, &err);
+
+  if (rc != SQLITE_OK) my_give_up(w, rc, err.msg);
+}
+
+/* Wait for what was asked for; returns what has happened. */
+static int my_sleep_until(struct my_waiter *w, int asked, int64_t limit)
 {
   short events = (short)(((asked & MYSQL_WAIT_READ) ? POLLIN : 0) |
                          ((asked & MYSQL_WAIT_WRITE) ? POLLOUT : 0) |
                          ((asked & MYSQL_WAIT_EXCEPT) ? POLLPRI : 0));
-  int64_t limit = FED_WAIT_FOREVER; /* read_timeout, write_timeout */
 
-  if (asked & MYSQL_WAIT_TIMEOUT)
-    limit = fed_clock_deadline(mysql_get_timeout_value_ms(w->c->mysql));
   while (w->state != MY_CUT) {
     struct fed_wait wait = w->wait;
     struct fed_err err = FED_ERR_INIT;
@@ -152,6 +158,16 @@ static int my_sleep(struct my_waiter *w, int asked)
     my_give_up(w, rc, err.msg);
   }
   return MYSQL_WAIT_TIMEOUT;
+}
+
+/* What the coroutine asked for may end by read_timeout or write_timeout. */
+static int my_sleep(struct my_waiter *w, int asked)
+{
+  return my_sleep_until(
+    w, asked,
+    asked & MYSQL_WAIT_TIMEOUT
+      ? fed_clock_deadline(mysql_get_timeout_value_ms(w->c->mysql))
+      : FED_WAIT_FOREVER);
 }
 
 /* Run `name` to its end. `start` and `call` are its argument lists with and
@@ -425,6 +441,51 @@ int fed_mysql_run_execute(struct fed_mysql *c, MYSQL_STMT *stmt,
   return my_result(&w, failed, stmt);
 }
 
+#if FED_MYSQL_ASYNC
+
+static int64_t my_read_limit(MYSQL *mysql)
+{
+  unsigned seconds = 0;
+
+  if (mysql_get_option(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) || !seconds)
+    return FED_WAIT_FOREVER;
+  return fed_clock_deadline((int64_t)seconds * 1000);
+}
+
+/* Receive more of a packet. False: it will not come. */
+static bool my_wire_read(struct my_waiter *w)
+{
+  int rc = SQLITE_DONE;
+
+  my_look(w);
+  if (w->state != MY_CUT) rc = fed_mysql_wire_read(w->c, w->err);
+  if (rc != SQLITE_OK) return rc == SQLITE_ROW;
+  return my_sleep_until(w, MYSQL_WAIT_READ, my_read_limit(w->c->mysql)) !=
+         MYSQL_WAIT_TIMEOUT;
+}
+
+/*
+ * Is there another row on the wire? If not, the wire is the library's again:
+ * it meets the end, an error, or a socket that is shut down.
+ */
+static bool my_wire_row(struct my_waiter *w)
+{
+  enum fed_mysql_came came;
+  bool cut = false;
+
+  while ((came = fed_mysql_wire_next(w->c)) == FED_MYSQL_CAME_PART && !cut)
+    cut = !my_wire_read(w);
+  if (came == FED_MYSQL_CAME_ROW) return true;
+  if (came == FED_MYSQL_CAME_JUNK)
+    fed_err_set(w->err, SQLITE_IOERR,
+                "the server sent a packet that is no row of a result");
+  if (!fed_mysql_wire_give(w->c, came == FED_MYSQL_CAME_OTHER))
+    shutdown(fed_mysql_lib_socket(w->c->mysql), SHUT_RDWR);
+  return false;
+}
+
+#endif
+
 int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
                         const struct fed_wait *wait, struct fed_err *err)
 {
@@ -432,12 +493,24 @@ int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
   int got = 0;
   int rc;
 
+#if FED_MYSQL_ASYNC
+  if (c->raw) {
+    rc = c->wire.taken ? SQLITE_OK : fed_mysql_wire_take(c, err);
+    if (rc != SQLITE_OK) return rc;
+    if (my_wire_row(&w)) return w.rc == SQLITE_OK ? SQLITE_ROW : w.rc;
+  }
+#endif
 #if !FED_MYSQL_ASYNC
   /* This library does not ask while it waits, so ask before. */
   rc = fed_wait_check(wait, w.what, err);
   if (rc != SQLITE_OK) return rc;
 #endif
   MY_RUN(&w, mysql_stmt_fetch, &got, stmt, (&got, stmt), (stmt));
+  /* A row after what was none: the library was told of progress, say. */
+  if (c->raw && got != 1 && got != MYSQL_NO_DATA) {
+    c->head.broken = true;
+    return fed_err_set(err, SQLITE_IOERR, "the server's rows are out of order");
+  }
   if (w.rc == SQLITE_OK && (got == 0 || got == MYSQL_DATA_TRUNCATED))
     return SQLITE_ROW;
   rc = my_result(&w, got == 1, stmt);
@@ -466,6 +539,10 @@ int fed_mysql_run_free(struct fed_mysql *c, MYSQL_STMT *stmt,
   if (c->mysql->status != MYSQL_STATUS_READY &&
       fed_mysql_kill(c, &ignored) == SQLITE_OK)
     atomic_store(&c->killed, true);
+#endif
+#if FED_MYSQL_ASYNC
+  while (c->wire.taken && my_wire_row(&w))
+    continue;
 #endif
   MY_RUN(&w, mysql_stmt_free_result, &failed, stmt, (&failed, stmt), (stmt));
   more = !failed && !c->head.broken && mysql_more_results(c->mysql);
@@ -497,79 +574,3 @@ void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt)
   MY_RUN(&w, mysql_stmt_close, &failed, stmt, (&failed, stmt), (stmt));
   if (w.rc != SQLITE_OK) c->head.broken = true;
 }
-
-/* ---- what only one of the libraries has -------------------------------- */
-
-#if FED_MYSQL_ASYNC
-
-int fed_mysql_lib_init(MYSQL *mysql)
-{
-  return mysql_options(mysql, MYSQL_OPT_NONBLOCK, 0);
-}
-
-/*
- * Connector/C 3.3 takes "enforce" as a wish: against a server without TLS it
- * goes on in clear text unless the certificate is to be verified. open()
- * looks at the outcome; until then the password must not leave in clear, so
- * only methods that send a hash are allowed.
- */
-int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err)
-{
-  bool on = strcmp(mode, "off") != 0;
-  fed_mysql_bool yes = 1;
-  int failed = 0;
-
-  if (on) failed = mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
-  if (on && strcmp(mode, "prefer") != 0)
-    failed |= mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
-                            "mysql_native_password,client_ed25519,"
-                            "caching_sha2_password,sha256_password,"
-                            "auth_gssapi_client,parsec");
-  if (strcmp(mode, "verify_identity") == 0)
-    failed |= mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
-  if (failed)
-    return fed_err_set(err, SQLITE_CANTOPEN,
-                       "the client library refused ssl=%s", mode);
-  return SQLITE_OK;
-}
-
-int fed_mysql_lib_socket(MYSQL *mysql)
-{
-  return mysql_get_socket(mysql);
-}
-
-#else
-
-int fed_mysql_lib_init(MYSQL *mysql)
-{
-  (void)mysql;
-  return 0;
-}
-
-int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err)
-{
-  static const struct {
-    const char *name;
-    unsigned mode;
-  } modes[] = {
-    {"off",             SSL_MODE_DISABLED       },
-    {"prefer",          SSL_MODE_PREFERRED      },
-    {"required",        SSL_MODE_REQUIRED       },
-    {"verify_ca",       SSL_MODE_VERIFY_CA      },
-    {"verify_identity", SSL_MODE_VERIFY_IDENTITY}
-  };
-
-  for (size_t i = 0; i < FED_LEN(modes); i++)
-    if (strcmp(mode, modes[i].name) == 0 &&
-        mysql_options(mysql, MYSQL_OPT_SSL_MODE, &modes[i].mode) == 0)
-      return SQLITE_OK;
-  return fed_err_set(err, SQLITE_CANTOPEN, "the client library refused ssl=%s",
-                     mode);
-}
-
-int fed_mysql_lib_socket(MYSQL *mysql)
-{
-  return mysql->net.vio ? (int)mysql->net.fd : -1;
-}
-
-#endif
