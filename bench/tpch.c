@@ -6,7 +6,8 @@
  * The tables of URL whose names match GLOB take part. Both sides must give the
  * same answer, in the same order; floats may differ by their last digits, as
  * they are summed in another order. TIMEOUT (seconds, 60) ends a query. In the
- * environment QUERY='3 5' chooses queries, EXPLAIN=1 prints both plans.
+ * environment QUERY='3 5' chooses queries, EXPLAIN=1 prints both
+ * plans and the statements that were sent.
  */
 #include <math.h>
 #include <signal.h>
@@ -171,6 +172,24 @@ static void tpch_explain(struct tpch_side *side, const char *who,
   sqlite3_free(sql);
 }
 
+/* What the last thousand statements since `before` were. */
+static void tpch_log(sqlite3 *db, int64_t before)
+{
+  char *sql = bench_format("SELECT count(*), sum(rows), sum(total_ms), sql "
+                           "FROM fed_log WHERE id > %lld GROUP BY sql",
+                           before);
+  sqlite3_stmt *stmt;
+
+  printf("     statements, rows, ms\n");
+  if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK)
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+      printf("     %5d %8d %8.1f  %s\n", sqlite3_column_int(stmt, 0),
+             sqlite3_column_int(stmt, 1), sqlite3_column_double(stmt, 2),
+             sqlite3_column_text(stmt, 3));
+  sqlite3_finalize(stmt);
+  sqlite3_free(sql);
+}
+
 /* How many statements since `before`, and rows of those still in the log. */
 static void tpch_traffic(sqlite3 *db, int64_t before)
 {
@@ -238,6 +257,7 @@ static void tpch_query(struct tpch *t, int q)
   if (getenv("EXPLAIN")) {
     tpch_explain(a, "local", t->query[q]);
     tpch_explain(b, "dbfed", t->query[q]);
+    tpch_log(b->db, before);
   }
   fflush(stdout);
   if (y < TPCH_COUNTS) x = y;
