@@ -373,9 +373,9 @@ static uint64_t probe_hash_row(const struct scan *scan,
   return rowid_hash(key, probe->nkey);
 }
 
-/* Was the key asked for? */
-static bool probe_knows(struct probe *probe, uint64_t hash,
-                        const struct fed_value key[PROBE_KEYS])
+/* The number of the key, from 1, if it was asked for; else 0. */
+static uint32_t probe_knows(struct probe *probe, uint64_t hash,
+                            const struct fed_value key[PROBE_KEYS])
 {
   struct fed_err ignored = FED_ERR_INIT;
   struct fed_value row[PROBE_KEYS];
@@ -386,9 +386,9 @@ static bool probe_knows(struct probe *probe, uint64_t hash,
 
     for (int k = 0; k < probe->nkey && same; k++)
       same = probe_same(&row[k], &key[k]);
-    if (same) return true;
+    if (same) return at;
   }
-  return false;
+  return 0;
 }
 
 static int probe_learn_key(struct probe *probe, uint64_t hash,
@@ -469,8 +469,12 @@ static int probe_serve(struct scan *scan, struct probe *probe,
 
 /* ---- fetching ---------------------------------------------------------- */
 
-/* Take every row of the query that is bound; *n is how many, at most `max`. */
-static int probe_fetch(struct scan *scan, struct probe *probe, bool known,
+/*
+ * Take every row of the query that is bound; *n is how many, at most `max`.
+ * `from`: only those of keys behind this number. A list may find what an
+ * earlier one has brought: other pairs of two columns, or 'A' for 'a'.
+ */
+static int probe_fetch(struct scan *scan, struct probe *probe, int64_t from,
                        double expected, int64_t max, int64_t *n,
                        struct fed_err *err)
 {
@@ -484,7 +488,7 @@ static int probe_fetch(struct scan *scan, struct probe *probe, bool known,
 
     if (probe->nkey == 0)
       rc = store_add(&probe->rows.rows, fetch->row, NULL, err);
-    else if (!known || probe_knows(probe, hash, key))
+    else if (from < 0 || probe_knows(probe, hash, key) > from)
       rc = map_add(&probe->rows, hash, fetch->row, err);
     if (rc == SQLITE_OK) rc = fetch_next(fetch, err);
   }
@@ -536,7 +540,7 @@ static int probe_fetch_whole(struct scan *scan, struct probe *probe,
   probe_forget_rows(probe);
   rc = bind_change(&scan->bind, table, change, err);
   fed_free(change);
-  if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, false, rows, max, &n, err);
+  if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, -1, rows, max, &n, err);
   probe->whole = rc == SQLITE_OK && n <= max;
   if (probe->whole) return SQLITE_OK;
   probe_forget_rows(probe);
@@ -718,7 +722,7 @@ static int probe_fetch_keys(struct scan *scan, struct probe *probe,
     scan->bind.as_planned &= scan->plan->limit == 0;
   }
   if (rc == SQLITE_OK)
-    rc = probe_fetch(scan, probe, probe->nkey > 1, 0, INT64_MAX, &n, err);
+    rc = probe_fetch(scan, probe, (int64_t)from, 0, INT64_MAX, &n, err);
   probe->spent += PROBE_SINGLE + PROBE_MORE * (nkey - 1);
   fed_free(change);
   fed_free(values);

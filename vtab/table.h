@@ -328,7 +328,7 @@ struct term_now term_planned(const struct fed_dialect *dialect,
 void term_count(const struct fed_dialect *dialect, const struct fed_column *col,
                 enum term_op op, enum term_use use);
 #else
-#define term_count(dialect, col, op, use) ((void)0)
+#  define term_count(dialect, col, op, use) ((void)0)
 #endif
 
 /* ---- rhs.c ------------------------------------------------------------- */

@@ -21,9 +21,9 @@
 
 /* Tests turn letters round, to see that this is noticed. */
 #ifdef FED_TEST
-#define TERM_TABLE
+#  define TERM_TABLE
 #else
-#define TERM_TABLE const
+#  define TERM_TABLE const
 #endif
 
 #define CMP(name) (1u << FED_TEXTCMP_##name)
@@ -264,7 +264,8 @@ bool term_op_of(unsigned char op, enum term_op *out, bool *is)
 /* ---- what test/diff/ asks and changes ---------------------------------- */
 
 static int64_t term_sent[FED_LEN(term_table)][TERM_OPS];
-static int64_t term_total[4]; /* sent exact, sent superset, never true, left here */
+static int64_t
+  term_total[4]; /* sent exact, sent superset, never true, left here */
 
 void term_count(const struct fed_dialect *dialect, const struct fed_column *col,
                 enum term_op op, enum term_use use)
@@ -285,9 +286,9 @@ static enum term_form term_row_sorts(const struct term_row *row)
 {
   enum term_form form = FORM_NONE;
 
-  for (int class = 0; class < FED_CLASS_COUNT; class++)
+  for (int class = 0; class < FED_CLASS_COUNT; class ++)
     for (int compare = 0; compare < 4; compare++) {
-      struct fed_column col = {.class = (enum fed_class)class,
+      struct fed_column col = {.class = (enum fed_class) class,
                                .textcmp = (enum fed_textcmp)compare};
       enum term_form now = term_sorts(row->dialect, &col);
 
