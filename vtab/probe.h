@@ -35,6 +35,12 @@ int probe_next(struct scan *scan, struct fed_err *err);
 /* The row that it stands on. */
 const struct fed_value *probe_row(const struct scan *scan);
 
+/* As fetch_peek() and fetch_peeked(), for a scan that was served: rows that
+ * are likely to come. */
+int probe_peek(struct scan *scan, store_pos *at, struct fed_value *row,
+               struct fed_err *err);
+int probe_peeked(struct scan *scan, struct fed_err *err);
+
 /* A scan that was not served turned out to be only this number of rows. */
 void probe_count(struct scan *scan, int64_t count);
 

@@ -23,10 +23,27 @@ static struct fed_table *scan_table(struct scan *scan)
   return table_of(scan->base.pVtab);
 }
 
-/* The present row; NULL if it was lost. */
-static const struct fed_value *scan_row(const struct scan *scan)
+const struct fed_value *scan_row(const struct scan *scan)
 {
   return scan->served ? probe_row(scan) : scan->fetch.row;
+}
+
+int scan_ahead(struct scan *scan, int64_t n, struct fed_err *err)
+{
+  return scan->served ? SQLITE_OK : fetch_ahead(&scan->fetch, n, err);
+}
+
+int scan_peek(struct scan *scan, store_pos *at, struct fed_value *row,
+              struct fed_err *err)
+{
+  return scan->served ? probe_peek(scan, at, row, err)
+                      : fetch_peek(&scan->fetch, at, row, err);
+}
+
+int scan_peeked(struct scan *scan, struct fed_err *err)
+{
+  return scan->served ? probe_peeked(scan, err)
+                      : fetch_peeked(&scan->fetch, err);
 }
 
 int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)

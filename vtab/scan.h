@@ -76,7 +76,7 @@ struct scan {
   bool served;         /* rows come from it, not from `fetch` */
   bool by_key;         /* those of one hash; else all that it has */
   uint64_t hash;
-  store_pos at; /* the next row; by key an entry, 0 none */
+  store_pos here, at; /* this row and the next; by key an entry, 0 none */
 
   struct rowid_seen chunk; /* rows given under a LIMIT, see scan_resume() */
   struct rowid_seen seen;
@@ -87,6 +87,15 @@ struct scan {
 /* Start the query that is bound, for about `expected` rows; scan->fetch
  * stands on the first. */
 int scan_fetch(struct scan *scan, double expected, struct fed_err *err);
+
+/* The present row; NULL if it was lost. */
+const struct fed_value *scan_row(const struct scan *scan);
+
+/* Rows to come, as fetch_ahead(), fetch_peek() and fetch_peeked(). */
+int scan_ahead(struct scan *scan, int64_t n, struct fed_err *err);
+int scan_peek(struct scan *scan, store_pos *at, struct fed_value *row,
+              struct fed_err *err);
+int scan_peeked(struct scan *scan, struct fed_err *err);
 
 /* Give this many empty rows. */
 void scan_serve_count(struct scan *scan, int64_t count);
