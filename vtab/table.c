@@ -389,6 +389,23 @@ static bool table_is_attached(struct fed_table *table)
                      &driver) != NULL;
 }
 
+/*
+ * The user knows better how many rows there are. Columns whose values were
+ * counted to grow with the rows do so; what an empty table had tells nothing.
+ */
+static void table_set_rows(struct fed_relation *rel, double rows)
+{
+  for (int i = 0; i < rel->ncol; i++) {
+    struct fed_column *col = &rel->col[i];
+
+    if (rel->rows <= 0)
+      col->distinct = -1;
+    else if (col->distinct > rel->rows / 10)
+      col->distinct *= rows / rel->rows;
+  }
+  rel->rows = rows;
+}
+
 static int table_create(sqlite3 *db, void *aux, int argc,
                         const char *const *argv, sqlite3_vtab **out,
                         char **message)
@@ -403,7 +420,7 @@ static int table_create(sqlite3 *db, void *aux, int argc,
     rc = table_parse_options(argc - 5, argv + 5, &options, &err);
   if (rc == SQLITE_OK) rc = table_columns(table, argv[4], &err);
   if (rc == SQLITE_OK && !table_is_attached(table)) {
-    if (options.rows >= 0) table->rel.rows = (double)options.rows;
+    if (options.rows >= 0) table_set_rows(&table->rel, (double)options.rows);
     rc = shadow_write(table, &err);
   }
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
