@@ -60,11 +60,17 @@ const struct fed_opt fed_server_options[] = {
    .max = DEFINE_YEAR,
    .dflt = 0,
    .help = "cancel a remote statement after this time; 0: never"},
+  {.name = "stats_max_age",
+   .type = FED_OPT_MS,
+   .offset = DEFINE_AT(stats_max_age),
+   .max = DEFINE_YEAR,
+   .dflt = DEFINE_HOUR,
+   .help = "read a table's statistics again when older; 0: never"},
   {.name = "replace",
    .type = FED_OPT_FLAG,
    .offset = DEFINE_AT(replace),
    .max = 1,
-   .help = "let this definition take the place of another"                   },
+   .help = "let this definition take the place of another"                                       },
 };
 const int fed_server_noptions = FED_LEN(fed_server_options);
 

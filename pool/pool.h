@@ -94,6 +94,8 @@ int64_t fed_server_generation(const struct fed_server *server);
 int64_t fed_server_pool_max(const struct fed_server *server);
 /* In ms; 0: none. */
 int64_t fed_server_statement_timeout(const struct fed_server *server);
+/* In ms; 0: they never grow old. */
+int64_t fed_server_stats_max_age(const struct fed_server *server);
 /* `wait` brought forward by the statement timeout: one per statement. */
 struct fed_wait fed_server_wait(const struct fed_server *server,
                                 const struct fed_wait *wait);

@@ -62,6 +62,11 @@ int64_t fed_server_pool_max(const struct fed_server *server)
   return server->opts.pool_max;
 }
 
+int64_t fed_server_stats_max_age(const struct fed_server *server)
+{
+  return server->opts.stats_max_age;
+}
+
 int64_t fed_server_statement_timeout(const struct fed_server *server)
 {
   return server->opts.statement_timeout;

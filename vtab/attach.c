@@ -80,9 +80,9 @@ static bool attach_stands(struct fed_db *fdb, const struct attachment *a)
   return a->temp || (path && !*path);
 }
 
-const struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
-                                       const char *schema, const char *name,
-                                       const char **driver)
+struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
+                                 const char *schema, const char *name,
+                                 const char **driver)
 {
   FED_LIST_EACH(node, &fdb->attached)
   {
@@ -459,7 +459,7 @@ static void attach_take_stats(struct fed_db *fdb)
     const struct fed_relation *rel =
       attach_find(fdb, table->server, table->schema, table->name, &driver);
 
-    if (rel) fed_relation_take_stats(&table->rel, rel);
+    if (rel) stats_take(table, rel);
   }
 }
 

@@ -148,6 +148,36 @@ static double cost_examined(const struct cost *cost)
   return part;
 }
 
+static bool cost_has_term(const struct plan *plan, int col)
+{
+  const struct plan_term *term = plan_terms(plan);
+
+  for (int i = 0; i < plan->nterm; i++)
+    if (term[i].col == col) return true;
+  return false;
+}
+
+/* The part of the rows found that SQLite's own tests of them will leave:
+ * those of terms that are not sent, on columns of which nothing is. */
+static double cost_left(const struct cost *cost, const sqlite3_index_info *info)
+{
+  double part = 1;
+
+  for (int i = 0; i < info->nConstraint; i++) {
+    const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+    struct plan_term term = {.col = (int16_t)c->iColumn};
+    enum term_op op;
+
+    if (!c->usable || info->aConstraintUsage[i].argvIndex || c->iColumn < 0 ||
+        !term_op_of(c->op, &op, &term.is) ||
+        cost_has_term(cost->plan, c->iColumn))
+      continue;
+    term.op = (uint8_t)op;
+    part *= cost_of_term(cost, &term);
+  }
+  return part;
+}
+
 /* ---- look-ups ---------------------------------------------------------- */
 
 /*
@@ -252,7 +282,7 @@ void cost_plan(const struct fed_table *table, struct plan *plan,
   if (lookup && cost_is_unique(table))
     info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
   info->estimatedRows =
-    found > 1e15 ? (sqlite3_int64)1e15 : (sqlite3_int64)found;
+    (sqlite3_int64)fmin(fmax(found * cost_left(&cost, info), 1), 1e15);
   if (cost_is_probe(&cost, &indexed) && fetched <= COST_FETCH_ROWS)
     info->estimatedCost = cost_probe(&cost, fetched, found, indexed);
   else

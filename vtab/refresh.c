@@ -149,7 +149,10 @@ int table_refresh(struct fed_table *table, int *nchanged, struct fed_err *err)
 
   if (rc == SQLITE_OK) {
     *nchanged = !relation_equal(&now, &table->rel);
-    if (*nchanged) rc = table_recreate(table, &now, err);
+    if (*nchanged)
+      rc = table_recreate(table, &now, err);
+    else
+      stats_take(table, &now);
   }
   fed_relation_release(&now);
   return rc;

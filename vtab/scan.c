@@ -283,6 +283,8 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
   (void)argc;
   scan_table(scan)->fdb->opened = NULL;
   scan_clear(scan);
+  scan_table(scan)->used++;
+  stats_refresh(scan_table(scan));
   rc = scan_begin(scan, idxstr, &err);
   if (rc == SQLITE_OK)
     rc = bind_values(&scan->bind, scan_table(scan), argv, &never, &err);
@@ -300,6 +302,7 @@ int scan_next(sqlite3_vtab_cursor *cursor)
   int rc;
 
   fed_err_init(&err);
+  scan_table(scan)->used++;
   if (scan->counting) {
     scan->passed++;
     scan->eof = scan->passed >= scan->left;

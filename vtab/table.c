@@ -189,22 +189,23 @@ static const struct fed_opt table_option[] = {
    .help = "estimated number of rows, where the server's own is wrong"},
 };
 
-static int table_parse_options(int argc, const char *const *argv,
-                               struct table_options *options,
-                               struct fed_err *err)
+static int table_parse_options(struct fed_table *table, int argc,
+                               const char *const *argv, struct fed_err *err)
 {
   int n = (int)FED_LEN(table_option);
+  struct table_options options;
   int rc = SQLITE_OK;
 
-  fed_opt_defaults(table_option, n, options);
+  fed_opt_defaults(table_option, n, &options);
   for (int i = 0; i < argc && rc == SQLITE_OK; i++) {
     const char *end;
     char *arg = table_word(argv[i], &end, false);
 
-    rc = arg ? fed_opt_parse(table_option, n, options, arg, NULL, err)
+    rc = arg ? fed_opt_parse(table_option, n, &options, arg, NULL, err)
              : fed_err_nomem(err);
     fed_free(arg);
   }
+  table->rows = (double)options.rows;
   return rc;
 }
 
@@ -395,15 +396,14 @@ static int table_create(sqlite3 *db, void *aux, int argc,
 {
   struct fed_err err = FED_ERR_INIT;
   struct fed_table *table = NULL;
-  struct table_options options;
   int rc = table_new(aux, argc, argv, &table, &err);
 
   (void)db;
   if (rc == SQLITE_OK)
-    rc = table_parse_options(argc - 5, argv + 5, &options, &err);
+    rc = table_parse_options(table, argc - 5, argv + 5, &err);
   if (rc == SQLITE_OK) rc = table_columns(table, argv[4], &err);
   if (rc == SQLITE_OK && !table_is_attached(table)) {
-    if (options.rows >= 0) table->rel.rows = (double)options.rows;
+    if (table->rows >= 0) stats_set_rows(&table->rel, table->rows);
     rc = shadow_write(table, &err);
   }
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
@@ -458,6 +458,8 @@ static int table_connect(sqlite3 *db, void *aux, int argc,
     attach_find(table->fdb, table->server, table->schema, table->name, &driver);
   rc = rel ? table_adopt(table, rel, driver, &err) : shadow_read(table, &err);
   if (rc == SQLITE_OK) rc = table_check_shadow(table, argv[4], &err);
+  if (rc == SQLITE_OK)
+    rc = table_parse_options(table, argc - 5, argv + 5, &err);
   if (rc == SQLITE_OK) rc = table_declare(table, &err);
   return table_finish(aux, table, rc, &err, out, message);
 }

@@ -51,6 +51,8 @@ struct fed_table {
   struct fed_relation rel;
   char **label;            /* the columns' names in SQLite, rel.ncol of them */
   int rowid;               /* column that is the rowid, or -1: hashed */
+  double rows;             /* option rows=N; below 0 not given */
+  int64_t used;            /* rows and look-ups: see stats.c */
   bool trusted;            /* found so once; stays so on this connection */
   struct fed_list cursors; /* every open struct scan */
   struct fed_list probes;  /* left by a cursor for its successor: probe.c */
@@ -219,10 +221,25 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
 /* ---- attach.c ---------------------------------------------------------- */
 
 /* The relation behind a table that fed_attach made of `server`, or NULL. */
-const struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
-                                       const char *schema, const char *name,
-                                       const char **driver);
+struct fed_relation *attach_find(struct fed_db *fdb, const char *server,
+                                 const char *schema, const char *name,
+                                 const char **driver);
 void attach_release(struct fed_db *fdb);
+
+/* ---- stats.c ----------------------------------------------------------- */
+
+/* A scan starts: read the table's statistics again if they are older than the
+ * server's stats_max_age, and it was used enough for that to matter. */
+void stats_refresh(struct fed_table *table);
+
+/* The table gets the statistics of `now`; option rows=N stands above them. */
+void stats_take(struct fed_table *table, const struct fed_relation *now);
+
+/*
+ * The user knows better how many rows there are. Columns whose values were
+ * counted to grow with the rows do so; what an empty table had tells nothing.
+ */
+void stats_set_rows(struct fed_relation *rel, double rows);
 
 /* ---- trust.c ----------------------------------------------------------- */
 
