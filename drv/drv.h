@@ -219,7 +219,7 @@ struct fed_stmt {
   char *sql;
   enum fed_class *want;
   int nwant;
-  bool lent;
+  bool bulk, lent;
 };
 
 enum fed_health {
@@ -288,10 +288,15 @@ struct fed_driver {
    * Prepare `sql`. With `want`, the result must have `nwant` columns and each
    * must be decodable to that class: anything else is SQLITE_SCHEMA, found
    * here or at execute(). With want NULL the driver chooses by wire type.
+   * `bulk`: many rows are expected and probably all of them wanted, so fetch
+   * them the fastest way there is. `sql` must then be one SELECT of our own
+   * making, never a text of the user's: it may travel with its values written
+   * into it. The rows are the same.
    */
   int (*prepare)(struct fed_conn *conn, const char *sql,
-                 const enum fed_class *want, int nwant, struct fed_stmt **out,
-                 const struct fed_wait *wait, struct fed_err *err);
+                 const enum fed_class *want, int nwant, bool bulk,
+                 struct fed_stmt **out, const struct fed_wait *wait,
+                 struct fed_err *err);
   /* Bind `n` values (borrowed for the call) and start. */
   int (*execute)(struct fed_stmt *stmt, const struct fed_value *args, int n,
                  const struct fed_wait *wait, struct fed_err *err);
@@ -359,11 +364,12 @@ int fed_sqltx_rollback_to(struct fed_conn *conn, int level,
 /* A connection keeps at most this many; the one unused longest goes first. */
 #define FED_STMTS_MAX 64
 
-/* As prepare(), but a statement kept under the same text and classes is
- * reused. The caller gives it back with fed_stmt_put(). */
+/* As prepare(), but a statement kept under the same text, classes and `bulk`
+ * is reused. The caller gives it back with fed_stmt_put(). */
 int fed_stmt_get(struct fed_conn *conn, const char *sql,
-                 const enum fed_class *want, int nwant, struct fed_stmt **out,
-                 const struct fed_wait *wait, struct fed_err *err);
+                 const enum fed_class *want, int nwant, bool bulk,
+                 struct fed_stmt **out, const struct fed_wait *wait,
+                 struct fed_err *err);
 
 /* Reset and keep it; NULL is fine. `keep` false finalizes it instead. */
 void fed_stmt_put(struct fed_stmt *stmt, bool keep,

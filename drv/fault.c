@@ -70,13 +70,14 @@ static int fault_exec(struct fed_conn *conn, const char *sql,
 }
 
 static int fault_prepare(struct fed_conn *conn, const char *sql,
-                         const enum fed_class *want, int nwant,
+                         const enum fed_class *want, int nwant, bool bulk,
                          struct fed_stmt **out, const struct fed_wait *wait,
                          struct fed_err *err)
 {
   *out = NULL;
   if (fed_fault_hit(FED_FAULT_CALL)) return fault_fail(conn, "prepare", err);
-  return fault_inner(conn)->prepare(conn, sql, want, nwant, out, wait, err);
+  return fault_inner(conn)->prepare(conn, sql, want, nwant, bulk, out, wait,
+                                    err);
 }
 
 static int fault_execute(struct fed_stmt *stmt, const struct fed_value *args,

@@ -102,7 +102,7 @@ static int my_usable(struct fed_mysql *c, struct fed_err *err)
 }
 
 static int my_prepare(struct fed_conn *conn, const char *sql,
-                      const enum fed_class *want, int nwant,
+                      const enum fed_class *want, int nwant, bool bulk,
                       struct fed_stmt **out, const struct fed_wait *wait,
                       struct fed_err *err)
 {
@@ -110,6 +110,7 @@ static int my_prepare(struct fed_conn *conn, const char *sql,
   struct fed_mysql_stmt *st;
   int rc = my_usable(c, err);
 
+  (void)bulk;
   if (rc != SQLITE_OK) return rc;
   if (!(st = fed_alloc(sizeof *st))) return fed_err_nomem(err);
   st->head.conn = conn;

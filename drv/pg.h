@@ -4,7 +4,9 @@
  *   pg.c          the driver: parameters, connection, transaction verbs
  *   pg_open.c     connecting
  *   pg_wire.c     sending, waiting, collecting results, errors, cancelling
- *   pg_stmt.c     prepared statements
+ *   pg_stmt.c     statements: prepare, execute, step
+ *   pg_bind.c     their arguments
+ *   pg_copy.c     those that fetch in bulk, by COPY
  *   pg_decode.c   bytes of the wire -> struct fed_value
  *   pg_numeric.c  the same for numeric
  *   pg_catalog.c  what tables and columns there are
@@ -16,6 +18,7 @@
 #ifndef FED_PG_H
 #define FED_PG_H
 
+#include <endian.h>
 #include <libpq-fe.h>
 #include <stdatomic.h>
 
@@ -52,6 +55,7 @@ struct fed_pg_conn {
   atomic_bool cancelled;  /* cancel() was called from outside */
   struct fed_pg_stmt *active;
   bool leftover;
+  bool copying;        /* what runs, or is left over, is a COPY of ours */
   bool in_tx;          /* `active` was started inside a transaction */
   bool read_only;      /* the open transaction cannot write */
   bool guarded;        /* it stands behind a savepoint, see fed_begin.guard */
@@ -145,6 +149,10 @@ int64_t fed_pg_changes(PGresult *res);
 int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
                 struct fed_err *err);
 
+/* Read what COPY TO STDOUT still gives, and throw it away. */
+int fed_pg_skip_copy(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                     struct fed_err *err);
+
 /* COPY was started by the text of a statement: end it, that is an error. */
 int fed_pg_end_copy(struct fed_pg_conn *pg, const PGresult *res,
                     const struct fed_wait *wait, struct fed_err *err);
@@ -188,12 +196,29 @@ enum fed_class fed_pg_class(Oid oid, int fmod);
 fed_pg_decode_fn *fed_pg_decoder(enum fed_class want, Oid oid, int fmod,
                                  bool text);
 
-/* Big-endian, as everything on the wire. */
+/* Big-endian, as everything on the wire; no address is aligned. */
 static inline uint16_t fed_pg_u16(const char *p)
 {
-  const unsigned char *b = (const unsigned char *)p;
+  uint16_t v;
 
-  return (uint16_t)(b[0] << 8 | b[1]);
+  memcpy(&v, p, sizeof v);
+  return be16toh(v);
+}
+
+static inline uint32_t fed_pg_u32(const char *p)
+{
+  uint32_t v;
+
+  memcpy(&v, p, sizeof v);
+  return be32toh(v);
+}
+
+static inline uint64_t fed_pg_u64(const char *p)
+{
+  uint64_t v;
+
+  memcpy(&v, p, sizeof v);
+  return be64toh(v);
 }
 
 /* At least `n` bytes of `col` that live until the next row, or NULL. */
@@ -208,6 +233,81 @@ fed_pg_decode_fn fed_pg_decimal; /* -> TEXT */
 fed_pg_decode_fn fed_pg_decint;  /* numeric(p <= 18, 0) -> INTEGER */
 fed_pg_decode_fn fed_pg_decreal; /* numeric(p <= 15, s) -> REAL */
 
+/* ---- statements -------------------------------------------------------- */
+
+enum fed_pg_state {
+  FED_PG_IDLE,
+  FED_PG_FIRST, /* executed; `res` is the first result, not yet stepped */
+  FED_PG_ROWS,  /* `res` is the row last given */
+  FED_PG_COPY,  /* `copy` is the row last given, `res` tells the columns */
+  FED_PG_DONE,  /* all read; only reset remains */
+};
+
+struct fed_pg_stmt {
+  struct fed_stmt base; /* first */
+  enum fed_pg_state state;
+  unsigned id; /* fed<id> on the server */
+  unsigned generation;
+  bool text;            /* results in text format */
+  bool reading;         /* a SELECT: to cancel it undoes nothing */
+  int nparams;          /* placeholders in the text */
+  enum fed_class *want; /* NULL: by the type on the wire */
+  int nwant;
+  struct fed_pg_col *col;
+  PGresult *res;
+
+  char *sql;    /* the text, if it is to be fetched by COPY; else NULL */
+  char *copy;   /* PQgetCopyData()'s */
+  bool headed;  /* the header of the COPY was read */
+  bool trailed; /* its trailer was */
+
+  /* The arguments, as fed_pg_bind() made them: NULL, or text, or for format 1
+   * bytes. */
+  char *arg; /* memory for their text */
+  size_t arg_room;
+  int nargs; /* room in the arrays */
+  const char **values;
+  int *lengths;
+  int *formats;
+};
+
+/* Give the statement the values, borrowed. */
+int fed_pg_bind(struct fed_pg_stmt *st, const struct fed_value *args, int n,
+                struct fed_err *err);
+/* Forget them; large memory is not kept. */
+void fed_pg_unbind(struct fed_pg_stmt *st);
+
+/* Is every column of `res` decodable to what was asked for? Else
+ * SQLITE_SCHEMA. */
+int fed_pg_check(struct fed_pg_stmt *st, const PGresult *res,
+                 struct fed_err *err);
+
+/* A decoder has refused the `len` bytes of column `i` of st->res. */
+int fed_pg_bad_value(struct fed_pg_stmt *st, int i, int len, int rc,
+                     struct fed_err *err);
+
+/*
+ * How many parameters `sql` has, or -1: it holds something that is not sure
+ * to be understood here, so that values cannot be written into it.
+ */
+int fed_pg_copy_params(const char *sql);
+
+/*
+ * Send st->sql with the values bound as one batch that ends in a COPY.
+ * SQLITE_NOTFOUND (no message): it cannot be written so, nothing was sent.
+ */
+int fed_pg_copy_send(struct fed_pg_stmt *st, struct fed_err *err);
+
+/* `res` is the batch's first result: check it, and begin the COPY. Takes
+ * st->res, and leaves there what is not as it should be. */
+int fed_pg_copy_begin(struct fed_pg_stmt *st, const struct fed_wait *wait,
+                      struct fed_err *err);
+
+/* SQLITE_ROW with a row decoded; SQLITE_DONE: a result with the end, or the
+ * server's error, comes next. */
+int fed_pg_copy_step(struct fed_pg_stmt *st, const struct fed_wait *wait,
+                     struct fed_err *err);
+
 /* ---- pg_open.c, pg_stmt.c, pg_catalog.c: slots of the driver --------- */
 
 /* What a session is set to, for after a reset where pg->set_session. */
@@ -219,8 +319,9 @@ int fed_pg_open(struct fed_conn **out, const struct fed_dsn *dsn,
 void fed_pg_free(struct fed_pg_conn *pg);
 
 int fed_pg_prepare(struct fed_conn *conn, const char *sql,
-                   const enum fed_class *want, int nwant, struct fed_stmt **out,
-                   const struct fed_wait *wait, struct fed_err *err);
+                   const enum fed_class *want, int nwant, bool bulk,
+                   struct fed_stmt **out, const struct fed_wait *wait,
+                   struct fed_err *err);
 int fed_pg_execute(struct fed_stmt *stmt, const struct fed_value *args, int n,
                    const struct fed_wait *wait, struct fed_err *err);
 int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,

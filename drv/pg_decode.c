@@ -47,16 +47,6 @@ enum {
 
 /* ---- bytes ------------------------------------------------------------- */
 
-static uint32_t pg_u32(const char *p)
-{
-  return (uint32_t)fed_pg_u16(p) << 16 | fed_pg_u16(p + 2);
-}
-
-static uint64_t pg_u64(const char *p)
-{
-  return (uint64_t)pg_u32(p) << 32 | pg_u32(p + 4);
-}
-
 /* At least `n` bytes that live until the next row. */
 char *fed_pg_room(struct fed_pg_col *col, size_t n)
 {
@@ -96,7 +86,7 @@ static int pg_int4(struct fed_pg_col *col, char *p, int len,
 {
   (void)col;
   if (len != 4) return SQLITE_CORRUPT;
-  *out = fed_value_int((int32_t)pg_u32(p));
+  *out = fed_value_int((int32_t)fed_pg_u32(p));
   return SQLITE_OK;
 }
 
@@ -105,7 +95,7 @@ static int pg_int8(struct fed_pg_col *col, char *p, int len,
 {
   (void)col;
   if (len != 8) return SQLITE_CORRUPT;
-  *out = fed_value_int((int64_t)pg_u64(p));
+  *out = fed_value_int((int64_t)fed_pg_u64(p));
   return SQLITE_OK;
 }
 
@@ -115,7 +105,7 @@ static int pg_oid(struct fed_pg_col *col, char *p, int len,
 {
   (void)col;
   if (len != 4) return SQLITE_CORRUPT;
-  *out = fed_value_int(pg_u32(p));
+  *out = fed_value_int(fed_pg_u32(p));
   return SQLITE_OK;
 }
 
@@ -127,7 +117,7 @@ static int pg_float4(struct fed_pg_col *col, char *p, int len,
 
   (void)col;
   if (len != 4) return SQLITE_CORRUPT;
-  bits = pg_u32(p);
+  bits = fed_pg_u32(p);
   memcpy(&f, &bits, sizeof f);
   *out = fed_value_real((double)f);
   return SQLITE_OK;
@@ -141,13 +131,13 @@ static int pg_float8(struct fed_pg_col *col, char *p, int len,
 
   (void)col;
   if (len != 8) return SQLITE_CORRUPT;
-  bits = pg_u64(p);
+  bits = fed_pg_u64(p);
   memcpy(&d, &bits, sizeof d);
   *out = fed_value_real(d);
   return SQLITE_OK;
 }
 
-/* PostgreSQL refuses NUL in text, and libpq puts one behind every value. */
+/* PostgreSQL refuses NUL in text; whoever calls has put one behind it. */
 static int pg_text(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
 {
@@ -166,8 +156,9 @@ static int pg_char(struct fed_pg_col *col, char *p, int len,
   (void)col;
   while (n > 0 && p[n - 1] == ' ')
     n--;
+  p[n] = 0;
   *out = fed_value_text(p, n);
-  out->cstr = n == len;
+  out->cstr = true;
   return SQLITE_OK;
 }
 
@@ -216,6 +207,13 @@ char *fed_pg_digits(char *to, uint64_t v, int width)
   return to;
 }
 
+static char *pg_two(char *to, uint32_t v)
+{
+  to[0] = (char)('0' + v / 10);
+  to[1] = (char)('0' + v % 10);
+  return to + 2;
+}
+
 /*
  * Days since 2000-01-01 -> YYYY-MM-DD in the proleptic Gregorian calendar.
  * The year is counted from 1 March, so that the leap day is its last day and
@@ -225,37 +223,41 @@ static char *pg_put_date(char *to, int64_t days, bool *bc)
 {
   int64_t d = days + 730425;                        /* since 0000-03-01 */
   int64_t era = (d >= 0 ? d : d - 146096) / 146097; /* of 400 years */
-  int64_t doe = d - era * 146097;
-  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-  int64_t mp = (5 * doy + 2) / 153; /* 0 is March */
+  uint32_t doe = (uint32_t)(d - era * 146097);
+  uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+  uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+  uint32_t mp = (5 * doy + 2) / 153; /* 0 is March */
   int64_t year = yoe + era * 400 + (mp >= 10);
 
   /* There is no year 0: the one before 1 is 1 BC. */
   *bc = year <= 0;
-  to = fed_pg_digits(to, (uint64_t)(*bc ? 1 - year : year), 4);
+  if (*bc) year = 1 - year;
+  if (year <= 9999)
+    to = pg_two(pg_two(to, (uint32_t)year / 100), (uint32_t)year % 100);
+  else
+    to = fed_pg_digits(to, (uint64_t)year, 4);
   *to++ = '-';
-  to = fed_pg_digits(to, (uint64_t)(mp < 10 ? mp + 3 : mp - 9), 2);
+  to = pg_two(to, mp < 10 ? mp + 3 : mp - 9);
   *to++ = '-';
-  return fed_pg_digits(to, (uint64_t)(doy - (153 * mp + 2) / 5 + 1), 2);
+  return pg_two(to, doy - (153 * mp + 2) / 5 + 1);
 }
 
 static char *pg_put_time(char *to, int64_t us)
 {
-  int64_t sec = us / 1000000;
-  int64_t frac = us % 1000000;
+  uint32_t sec = (uint32_t)(us / 1000000); /* of a day */
+  uint32_t frac = (uint32_t)(us % 1000000);
   int width = 6;
 
-  to = fed_pg_digits(to, (uint64_t)(sec / 3600), 2);
+  to = pg_two(to, sec / 3600);
   *to++ = ':';
-  to = fed_pg_digits(to, (uint64_t)(sec / 60 % 60), 2);
+  to = pg_two(to, sec / 60 % 60);
   *to++ = ':';
-  to = fed_pg_digits(to, (uint64_t)(sec % 60), 2);
+  to = pg_two(to, sec % 60);
   if (frac == 0) return to;
   for (; frac % 10 == 0; width--)
     frac /= 10;
   *to++ = '.';
-  return fed_pg_digits(to, (uint64_t)frac, width);
+  return fed_pg_digits(to, frac, width);
 }
 
 /* The text in col->small ends at `end`. */
@@ -280,7 +282,7 @@ static int pg_date(struct fed_pg_col *col, char *p, int len,
   char *end;
 
   if (len != 4) return SQLITE_CORRUPT;
-  days = (int32_t)pg_u32(p);
+  days = (int32_t)fed_pg_u32(p);
   if (days == INT32_MAX || days == INT32_MIN) {
     *out = fed_value_cstr(days > 0 ? "infinity" : "-infinity");
     return SQLITE_OK;
@@ -295,7 +297,7 @@ static int pg_time(struct fed_pg_col *col, char *p, int len,
   int64_t us;
 
   if (len != 8) return SQLITE_CORRUPT;
-  us = (int64_t)pg_u64(p);
+  us = (int64_t)fed_pg_u64(p);
   if (us < 0 || us > PG_DAY) return SQLITE_CORRUPT; /* 24:00:00 is legal */
   return pg_small(col, pg_put_time(col->small, us), false, out);
 }
@@ -309,7 +311,7 @@ static int pg_timestamp(struct fed_pg_col *col, char *p, int len,
   char *end;
 
   if (len != 8) return SQLITE_CORRUPT;
-  us = (int64_t)pg_u64(p);
+  us = (int64_t)fed_pg_u64(p);
   if (us == INT64_MAX || us == INT64_MIN) {
     *out = fed_value_cstr(us > 0 ? "infinity" : "-infinity");
     return SQLITE_OK;

@@ -165,7 +165,7 @@ int fed_pg_next(struct fed_pg_conn *pg, const struct fed_wait *wait,
   return SQLITE_OK;
 }
 
-/* ---- COPY, which no caller of ours may start --------------------------- */
+/* ---- COPY --------------------------------------------------------------- */
 
 static int pg_refuse_copy_in(struct fed_pg_conn *pg,
                              const struct fed_wait *wait, struct fed_err *err)
@@ -182,8 +182,8 @@ static int pg_refuse_copy_in(struct fed_pg_conn *pg,
   return fed_pg_flush(pg, wait, err);
 }
 
-static int pg_skip_copy_out(struct fed_pg_conn *pg, const struct fed_wait *wait,
-                            struct fed_err *err)
+int fed_pg_skip_copy(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                     struct fed_err *err)
 {
   for (;;) {
     char *line = NULL;
@@ -215,7 +215,7 @@ int fed_pg_end_copy(struct fed_pg_conn *pg, const PGresult *res,
   if (PQresultStatus(res) == PGRES_COPY_IN)
     rc = pg_refuse_copy_in(pg, wait, &later);
   else if (PQresultStatus(res) == PGRES_COPY_OUT)
-    rc = pg_skip_copy_out(pg, wait, &later);
+    rc = fed_pg_skip_copy(pg, wait, &later);
   else
     pg->base.broken = true; /* COPY BOTH is of replication only */
   return rc;
@@ -287,8 +287,13 @@ static int pg_collect_one(struct pg_collect *c, PGresult *res)
     break;
   case PGRES_PIPELINE_ABORTED:
     break;
-  case PGRES_COPY_IN:
   case PGRES_COPY_OUT:
+    if (c->pg->copying) {
+      rc = fed_pg_skip_copy(c->pg, c->wait, c->err);
+      break;
+    }
+    /* fall through */
+  case PGRES_COPY_IN:
   case PGRES_COPY_BOTH:
     rc = fed_pg_end_copy(c->pg, res, c->wait, c->err);
     if (c->rc == SQLITE_OK) c->rc = SQLITE_ERROR;
@@ -415,6 +420,7 @@ int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
     pg->active = NULL;
   }
 out:
+  pg->copying = false;
   atomic_store(&pg->cancelled, false);
   return undo ? SQLITE_OK : pg_go_back(pg, wait, err);
 }

@@ -362,7 +362,7 @@ static int sq_shape(struct sq_stmt *stmt, const enum fed_class *want, int nwant,
 }
 
 static int sq_prepare(struct fed_conn *conn, const char *sql,
-                      const enum fed_class *want, int nwant,
+                      const enum fed_class *want, int nwant, bool bulk,
                       struct fed_stmt **out, const struct fed_wait *wait,
                       struct fed_err *err)
 {
@@ -371,6 +371,7 @@ static int sq_prepare(struct fed_conn *conn, const char *sql,
   const char *tail = "";
   int rc;
 
+  (void)bulk;
   if (!stmt) return fed_err_nomem(err);
   stmt->base.conn = conn;
   fed_list_init(&stmt->base.link);
@@ -574,7 +575,7 @@ static int sq_describe(struct fed_conn *conn, const char *sql,
                        struct fed_err *err)
 {
   struct fed_stmt *base = NULL;
-  int rc = sq_prepare(conn, sql, NULL, 0, &base, wait, err);
+  int rc = sq_prepare(conn, sql, NULL, 0, false, &base, wait, err);
   sqlite3_stmt *stmt;
 
   if (rc != SQLITE_OK) return rc;

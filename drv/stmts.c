@@ -21,9 +21,10 @@ static void stmts_free(struct fed_stmt *stmt)
 }
 
 static bool stmts_match(const struct fed_stmt *stmt, const char *sql,
-                        const enum fed_class *want, int nwant)
+                        const enum fed_class *want, int nwant, bool bulk)
 {
-  if (stmt->lent || strcmp(stmt->sql, sql) != 0) return false;
+  if (stmt->lent || stmt->bulk != bulk || strcmp(stmt->sql, sql) != 0)
+    return false;
   if (!want != !stmt->want) return false;
   if (!want) return true;
   return stmt->nwant == nwant &&
@@ -63,8 +64,9 @@ static int stmts_keep(struct fed_stmt *stmt, const char *sql,
 }
 
 int fed_stmt_get(struct fed_conn *conn, const char *sql,
-                 const enum fed_class *want, int nwant, struct fed_stmt **out,
-                 const struct fed_wait *wait, struct fed_err *err)
+                 const enum fed_class *want, int nwant, bool bulk,
+                 struct fed_stmt **out, const struct fed_wait *wait,
+                 struct fed_err *err)
 {
   struct fed_stmt *stmt = NULL;
   int rc;
@@ -72,7 +74,7 @@ int fed_stmt_get(struct fed_conn *conn, const char *sql,
   *out = NULL;
   FED_LIST_EACH(node, &conn->stmts)
   {
-    if (!stmts_match(stmts_of(node), sql, want, nwant)) continue;
+    if (!stmts_match(stmts_of(node), sql, want, nwant, bulk)) continue;
     stmt = stmts_of(node);
     fed_list_remove(&stmt->link);
     fed_list_push_front(&conn->stmts, &stmt->link);
@@ -81,9 +83,10 @@ int fed_stmt_get(struct fed_conn *conn, const char *sql,
     return SQLITE_OK;
   }
   stmts_evict(conn);
-  rc = conn->drv->prepare(conn, sql, want, nwant, &stmt, wait, err);
+  rc = conn->drv->prepare(conn, sql, want, nwant, bulk, &stmt, wait, err);
   if (rc == SQLITE_OK) rc = stmts_keep(stmt, sql, want, nwant, err);
   if (rc != SQLITE_OK) return rc;
+  stmt->bulk = bulk;
   stmt->lent = true;
   *out = stmt;
   return SQLITE_OK;

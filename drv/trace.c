@@ -134,7 +134,7 @@ static int trace_describe(struct fed_conn *conn, const char *sql,
 }
 
 static int trace_prepare(struct fed_conn *conn, const char *sql,
-                         const enum fed_class *want, int nwant,
+                         const enum fed_class *want, int nwant, bool bulk,
                          struct fed_stmt **out, const struct fed_wait *wait,
                          struct fed_err *err)
 {
@@ -151,8 +151,8 @@ static int trace_prepare(struct fed_conn *conn, const char *sql,
   }
   stmt->base.conn = conn;
   stmt->user = want == NULL;
-  rc =
-    t->inner->drv->prepare(t->inner, sql, want, nwant, &stmt->inner, wait, err);
+  rc = t->inner->drv->prepare(t->inner, sql, want, nwant, bulk, &stmt->inner,
+                              wait, err);
   if (rc != SQLITE_OK) {
     trace_tell(t, sql, want == NULL, start, 0, rc, err);
     fed_free(stmt->sql);

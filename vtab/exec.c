@@ -73,7 +73,7 @@ static int exec_run(struct fed_conn *conn, const char *sql,
 
   /* What the user's text does to the session is unknown. */
   conn->dirty = true;
-  rc = fed_stmt_get(conn, sql, NULL, 0, &stmt, wait, err);
+  rc = fed_stmt_get(conn, sql, NULL, 0, false, &stmt, wait, err);
   if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, args, n, wait, err);
   while (rc == SQLITE_OK || rc == SQLITE_ROW)
     rc = fed_stmt_step(stmt, wait, err);

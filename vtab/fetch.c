@@ -295,7 +295,7 @@ static int fetch_execute(struct fetch *fetch, const struct fetch_query *query,
   rc = fetch_begin(fetch, err);
   if (rc == SQLITE_OK)
     rc = fed_stmt_get(fetch->conn, query->sql, query->want, query->nwant,
-                      &fetch->stmt, &fetch->wait, err);
+                      query->bulk, &fetch->stmt, &fetch->wait, err);
   if (rc == SQLITE_OK)
     rc = fed_stmt_execute(fetch->stmt, query->args, query->narg, &fetch->wait,
                           err);

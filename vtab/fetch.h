@@ -16,6 +16,7 @@ struct fetch_query {
   int narg;
   const enum fed_class *want; /* of each column of the result */
   int nwant;
+  bool bulk; /* many rows, probably all of them wanted */
 };
 
 /* Zero it, set `table` and `wait`; then it may be started again and again. */

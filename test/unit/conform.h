@@ -292,7 +292,7 @@ static inline int rows(struct run *r, const char *sql,
   int rc;
 
   start(r);
-  rc = fed_stmt_get(r->conn, sql, want, nwant, &stmt, &r->wait, &r->err);
+  rc = fed_stmt_get(r->conn, sql, want, nwant, false, &stmt, &r->wait, &r->err);
   if (rc != SQLITE_OK) return rc;
   rc = run_stmt(r, stmt, args, n, out);
   fed_stmt_put(stmt, true, &r->wait);

@@ -155,7 +155,8 @@ static inline int run_sleep(struct run *r)
   int rc;
 
   fed_str_init(&out, 1000);
-  rc = fed_stmt_get(r->conn, r->side->sleep, NULL, 0, &stmt, &r->wait, &r->err);
+  rc = fed_stmt_get(r->conn, r->side->sleep, NULL, 0, false, &stmt, &r->wait,
+                    &r->err);
   if (rc == SQLITE_OK) rc = run_stmt(r, stmt, NULL, 0, &out);
   fed_stmt_put(stmt, true, &cleanup);
   fed_str_release(&out);

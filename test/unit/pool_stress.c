@@ -378,7 +378,7 @@ static void use_sql(struct worker *w, struct fed_conn *conn)
   struct fed_stmt *stmt;
 
   if (chance(&w->seed, 10)) fed_conn_begin(conn, &opts, &wait, &err);
-  if (fed_stmt_get(conn, "SELECT 1", NULL, 0, &stmt, &wait, &err) ==
+  if (fed_stmt_get(conn, "SELECT 1", NULL, 0, false, &stmt, &wait, &err) ==
       SQLITE_OK) {
     if (fed_stmt_execute(stmt, NULL, 0, &wait, &err) == SQLITE_OK)
       while (fed_stmt_step(stmt, &wait, &err) == SQLITE_ROW)
@@ -690,7 +690,8 @@ static void *kill_backends(void *arg)
     struct fed_stmt *stmt = NULL;
 
     if (!conn) break;
-    if (fed_stmt_get(conn, sql, NULL, 0, &stmt, &wait, &err) == SQLITE_OK &&
+    if (fed_stmt_get(conn, sql, NULL, 0, false, &stmt, &wait, &err) ==
+          SQLITE_OK &&
         fed_stmt_execute(stmt, NULL, 0, &wait, &err) == SQLITE_OK)
       while (fed_stmt_step(stmt, &wait, &err) == SQLITE_ROW)
         ++*kills;
