@@ -26,6 +26,13 @@ struct fed_err {
     0                                                                          \
   }
 
+/* Make an error empty without writing all of it: for what is done per row. */
+static inline void fed_err_init(struct fed_err *err)
+{
+  err->rc = err->native = 0;
+  err->sqlstate[0] = err->msg[0] = 0;
+}
+
 /*
  * Record an error unless one is recorded already. Returns the code that
  * `err` now holds, so that `return fed_err_set(err, ...)` reads well.

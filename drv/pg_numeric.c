@@ -34,9 +34,14 @@ static int pg_numeric_read(struct pg_numeric *num, const char *p, int len)
   num->digits = p + 8;
   if (len != 8 + 2 * num->ndigits || num->dscale > 0x3FFF)
     return SQLITE_CORRUPT;
-  for (int i = 0; i < num->ndigits; i++)
-    if (fed_pg_u16(num->digits + (size_t)i * 2) > 9999) return SQLITE_CORRUPT;
   return SQLITE_OK;
+}
+
+static bool pg_is_digits(const struct pg_numeric *num)
+{
+  for (int i = 0; i < num->ndigits; i++)
+    if (fed_pg_u16(num->digits + (size_t)i * 2) > 9999) return false;
+  return true;
 }
 
 /* The digit that stands for 10000^power; not stored is 0. */
@@ -89,7 +94,8 @@ int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
   size_t whole;
   char *to, *end;
 
-  if (pg_numeric_read(&num, p, len) != SQLITE_OK) return SQLITE_CORRUPT;
+  if (pg_numeric_read(&num, p, len) != SQLITE_OK || !pg_is_digits(&num))
+    return SQLITE_CORRUPT;
   special = pg_special(num.sign);
   if (special) {
     *out = fed_value_cstr(special);
@@ -105,30 +111,36 @@ int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
   return SQLITE_OK;
 }
 
+/* 10^n is exact as a double up to n = 22. */
+static const double pg_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                1e14, 1e15, 1e16, 1e17, 1e18};
+
 /*
- * |num| * 10^dscale as an integer; false when it has more than 18 digits.
- * Decimals that are not stored are zeros.
+ * |num| * 10000^*places as an integer, with as many places as dscale needs;
+ * false when it has more than 18 digits. One pass over the digits, for this
+ * is done for each number of a scan.
  */
-static bool pg_unscaled(const struct pg_numeric *num, uint64_t *out)
+static bool pg_whole(const struct pg_numeric *num, int *places, uint64_t *out)
 {
-  int places = (num->dscale + 3) / 4;
+  int power = num->weight;
   uint64_t v = 0;
 
-  if (num->weight > 4 || num->dscale > 18) return false;
-  for (int power = num->weight; power >= -places; power--) {
-    unsigned digit = pg_digit(num, power);
-    unsigned unit = 10000;
+  *places = (num->dscale + 3) / 4;
+  if (num->dscale > 18) return false;
+  for (int i = 0; i < num->ndigits; i++, power--) {
+    uint64_t digit = fed_pg_u16(num->digits + (size_t)i * 2);
 
-    /* The last group may go beyond dscale. */
-    for (int i = num->dscale; power == -places && i < places * 4; i++) {
-      digit /= 10;
-      unit /= 10;
-    }
-    if (v > (UINT64_C(1000000000000000000) - 1 - digit) / unit) return false;
-    v = v * unit + digit;
+    if (digit > 9999 || v >= UINT64_C(100000000000000)) return false;
+    v = v * 10000 + digit;
+  }
+  /* Zeros at the end are not stored, nor is any digit of 0. */
+  for (; v > 0 && power >= -*places; power--) {
+    if (v >= UINT64_C(100000000000000)) return false;
+    v *= 10000;
   }
   *out = v;
-  return true;
+  return v == 0 || power == -*places - 1;
 }
 
 /* numeric(p <= 18, 0) -> INTEGER */
@@ -136,37 +148,41 @@ int fed_pg_decint(struct fed_pg_col *col, char *p, int len,
                   struct fed_value *out)
 {
   struct pg_numeric num;
+  int places;
   uint64_t v;
 
   (void)col;
   if (pg_numeric_read(&num, p, len) != SQLITE_OK) return SQLITE_CORRUPT;
   *out = fed_value_null();
   if (pg_special(num.sign)) return SQLITE_OK;
-  if (!pg_unscaled(&num, &v) || num.dscale != 0) return SQLITE_CORRUPT;
+  if (num.dscale != 0 || !pg_whole(&num, &places, &v)) return SQLITE_CORRUPT;
   *out = fed_value_int(num.sign == PG_NEGATIVE ? -(int64_t)v : (int64_t)v);
   return SQLITE_OK;
 }
 
 /*
- * numeric(p <= 15, s) -> REAL. At most 15 digits and a power of ten below
- * 10^23 are exact as doubles, so that one division rounds correctly.
+ * numeric(p <= 15, s) -> REAL. An integer of at most 15 digits and a power of
+ * ten up to 10^22 are exact as doubles, so that one division rounds correctly.
+ * Where the zeros behind dscale make it longer they are cut first.
  */
 int fed_pg_decreal(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
 {
+  static const uint64_t most = UINT64_C(1000000000000000);
   struct pg_numeric num;
+  int places, tens;
   uint64_t v;
-  double r, scale = 1;
+  double r;
 
   (void)col;
   if (pg_numeric_read(&num, p, len) != SQLITE_OK) return SQLITE_CORRUPT;
   *out = fed_value_null();
   if (pg_special(num.sign)) return SQLITE_OK;
-  if (!pg_unscaled(&num, &v) || v >= UINT64_C(1000000000000000))
-    return SQLITE_CORRUPT;
-  for (int i = 0; i < num.dscale; i++)
-    scale *= 10;
-  r = (double)v / scale;
+  if (!pg_whole(&num, &places, &v)) return SQLITE_CORRUPT;
+  for (tens = places * 4; v >= most && tens > num.dscale; tens--)
+    v /= 10;
+  if (v >= most) return SQLITE_CORRUPT;
+  r = (double)v / pg_ten[tens];
   *out = fed_value_real(num.sign == PG_NEGATIVE ? -r : r);
   return SQLITE_OK;
 }

@@ -295,9 +295,10 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
 int scan_next(sqlite3_vtab_cursor *cursor)
 {
   struct scan *scan = scan_of(cursor);
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   int rc;
 
+  fed_err_init(&err);
   if (scan->counting) {
     scan->passed++;
     scan->eof = scan->passed >= scan->left;
