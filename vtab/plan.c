@@ -2,17 +2,12 @@
  * plan: xBestIndex. SQLite offers terms of the WHERE clause, an order and a
  * limit; what the server may answer becomes a plan and its SQL.
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "vtab/table.h"
 
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
 #define PLAN_UTF16 "this database is in UTF-16, and sorts text by its bytes"
-
-/* From here on a result is worth the fastest way to fetch it. */
-#define PLAN_BULK_ROWS 10000.0
 
 /* ---- the layout behind idxStr ------------------------------------------ */
 
@@ -386,16 +381,6 @@ static void plan_take_columns(const struct fed_table *table, struct plan *plan,
   for (int i = 0; i < table->rel.ncol; i++)
     if (plan_uses(info, i) || i == table->rowid)
       columns[plan->ncol++] = (int16_t)i;
-}
-
-/* The text of the user's own query never goes the bulk way (drv.h). */
-bool plan_is_bulk(const struct fed_table *table, double rows)
-{
-  if (table->rel.kind == FED_KIND_QUERY) return false;
-#ifdef FED_TEST
-  if (getenv("FED_TEST_BULK")) return true;
-#endif
-  return rows >= PLAN_BULK_ROWS;
 }
 
 /* ---- xBestIndex -------------------------------------------------------- */

@@ -9,9 +9,14 @@
  */
 #include "vtab/scan.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "vtab/probe.h"
 #include "vtab/shape.h"
+
+/* From here on a result is worth the fastest way to fetch it. */
+#define SCAN_BULK_ROWS 10000.0
 
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
@@ -157,20 +162,33 @@ static int scan_count(struct scan *scan, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/* Is a large result expected? A text of the user's never goes the bulk way,
+ * see prepare() in drv.h. */
+static bool scan_is_bulk(const struct scan *scan, double expected)
+{
+  const struct fed_table *table = table_of(scan->base.pVtab);
+
+  if (table->rel.kind == FED_KIND_QUERY || scan->bind.limit >= 0) return false;
+#ifdef FED_TEST
+  if (getenv("FED_TEST_BULK")) return true;
+#endif
+  return expected >= SCAN_BULK_ROWS;
+}
+
 /* count(*) and SELECT 1 give one integer that is no column. */
 static int scan_execute(struct scan *scan, bool rows, double expected,
                         struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
-  bool single = scan->plan->ncol == 0 || (scan->plan->count && !rows);
+  bool count = scan->plan->count && !rows;
+  bool single = scan->plan->ncol == 0 || count;
   struct fetch_query query = {
     .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, rows),
     .args = scan->bind.args,
     .narg = scan->bind.narg,
     .want = single ? &one : scan->want,
     .nwant = single ? 1 : scan->plan->ncol,
-    .bulk = scan->bind.limit < 0 && !(scan->plan->count && !rows) &&
-            plan_is_bulk(scan_table(scan), expected),
+    .bulk = !count && scan_is_bulk(scan, expected),
   };
 
   if (!query.sql) return fed_err_nomem(err);

@@ -464,9 +464,6 @@ struct plan_verdict plan_term(const struct fed_table *table,
                               sqlite3_index_info *info, int i,
                               struct plan_term *term);
 
-/* Is a result of so many rows to be fetched in bulk (drv.h)? */
-bool plan_is_bulk(const struct fed_table *table, double rows);
-
 /* The plan behind idxStr. */
 struct plan *plan_of(const char *idxstr);
 

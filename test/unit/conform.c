@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "test/unit/conform.h"
+#include "test/unit/conform_bulk.h"
 #include "test/unit/conform_conn.h"
 #include "test/unit/conform_stmt.h"
 
@@ -337,6 +338,8 @@ static void t_faults(struct run *r)
 {
   int wrong = 0;
 
+  must(r, "DELETE FROM conform_t");
+  insert(r, 9);
   for (int n = 1; n < 60; n++) {
     struct fed_str out;
     int rc;
@@ -365,10 +368,32 @@ static void (*const tests[])(struct run *) = {
   t_cancel,     t_deadline,  t_interrupt, t_transaction, t_failed_commit,
   t_savepoints, t_read_only, t_unsettled, t_session,     t_fork,
   t_killed,     t_fake,      t_catalog,   t_describe,    t_trace,
+  t_literals,   t_texts,     t_midway,
 #ifdef FED_TEST
   t_faults,
 #endif
 };
+
+/* These again, with every SELECT a bulk statement. */
+static void (*const bulk_tests[])(struct run *) = {
+  t_values,   t_nul,       t_big,        t_wide,      t_reset,
+  t_reset_tx, t_cache,     t_classes,    t_mismatch,  t_cancel,
+  t_deadline, t_interrupt, t_savepoints, t_read_only,
+#ifdef FED_TEST
+  t_faults,
+#endif
+};
+
+/* Run them; after each there is a good connection. */
+static void run_tests(struct run *r, void (*const *test)(struct run *),
+                      size_t n)
+{
+  for (size_t i = 0; r->conn && i < n; i++) {
+    test[i](r);
+    if (r->conn && !r->conn->broken && !r->conn->unsettled) continue;
+    if (reopen(r) != SQLITE_OK) say(false, r, "reopen", r->err.msg);
+  }
+}
 
 static void run_url(const char *url)
 {
@@ -390,11 +415,10 @@ static void run_url(const char *url)
     printf("# %s: %s\n", r.side->driver, r.conn->version);
     make_tables(&r);
   }
-  for (size_t i = 0; r.conn && i < FED_LEN(tests); i++) {
-    tests[i](&r);
-    if (r.conn && !r.conn->broken && !r.conn->unsettled) continue;
-    if (reopen(&r) != SQLITE_OK) say(false, &r, "reopen", r.err.msg);
-  }
+  run_tests(&r, tests, FED_LEN(tests));
+  r.bulk = true;
+  run_tests(&r, bulk_tests, FED_LEN(bulk_tests));
+  r.bulk = false;
   if (failed == before && r.conn) {
     exec(&r, "DROP VIEW conform_v");
     exec(&r, "DROP TABLE conform_t");

@@ -30,6 +30,7 @@ struct side {
   const char *text, *blob, *real;  /* types for anything */
   const char *state;               /* SQLSTATE of a missing table, or "" */
   const char *sleep;               /* a statement of 30 s */
+  const char *fail;                /* rows, and an error, or NULL */
   const char *temp;                /* makes session state: conform_temp */
   const char *schema;              /* where conform_* tables are, or NULL */
   const char *bad_key, *bad_value; /* a parameter with an illegal value */
@@ -134,7 +135,8 @@ static const struct side pg_side = {
   .blob = "bytea",
   .real = "float8",
   .state = "42P01",
-  .sleep = "SELECT pg_sleep(30)",
+  .sleep = "SELECT count(*) FROM pg_sleep(30)",
+  .fail = "SELECT 1 / (150000 - n) FROM generate_series(0, 200000) AS n",
   .temp = "CREATE TEMP TABLE conform_temp (a int)",
   .schema = "public",
   .bad_key = "sslmode",
@@ -185,6 +187,7 @@ struct run {
   const struct fed_dialect *dialect;
   struct fed_dsn dsn;
   struct fed_conn *conn;
+  bool bulk;            /* every SELECT is a bulk statement */
   struct fed_wait wait; /* 30 s from the start of the check */
   struct fed_err err;
 };
@@ -196,9 +199,11 @@ static inline void say(bool ok, const struct run *r, const char *name,
 
   n = passed + failed;
   if (ok)
-    printf("ok %d %s: %s\n", n, r->side->driver, name);
+    printf("ok %d %s%s: %s\n", n, r->side->driver, r->bulk ? " bulk" : "",
+           name);
   else
-    printf("not ok %d %s: %s: %s\n", n, r->side->driver, name, why);
+    printf("not ok %d %s%s: %s: %s\n", n, r->side->driver,
+           r->bulk ? " bulk" : "", name, why);
   fflush(stdout);
 }
 
@@ -264,6 +269,31 @@ static inline void show(struct fed_str *out, const struct fed_value *v)
   }
 }
 
+/* A statement; under r->bulk a bulk one, of the classes that it gives. */
+static inline int get(struct run *r, const char *sql,
+                      const enum fed_class *want, int nwant,
+                      struct fed_stmt **out)
+{
+  enum fed_class own[1000];
+  struct fed_relation rel = {0};
+  struct fed_err ignored = FED_ERR_INIT;
+  bool bulk = r->bulk && strncmp(sql, "SELECT", 6) == 0;
+
+  if (!bulk || want) goto out;
+  bulk =
+    fed_conn_describe(r->conn, sql, &rel, &r->wait, &ignored) == SQLITE_OK &&
+    rel.ncol <= 1000;
+  for (int i = 0; i < rel.ncol && bulk; i++) {
+    own[i] = rel.col[i].class;
+    bulk = own[i] != FED_CLASS_OTHER;
+  }
+  if (bulk) want = own;
+  if (bulk) nwant = rel.ncol;
+  fed_relation_release(&rel);
+out:
+  return fed_stmt_get(r->conn, sql, want, nwant, bulk, out, &r->wait, &r->err);
+}
+
 static inline int run_stmt(struct run *r, struct fed_stmt *stmt,
                            const struct fed_value *args, int n,
                            struct fed_str *out)
@@ -292,7 +322,7 @@ static inline int rows(struct run *r, const char *sql,
   int rc;
 
   start(r);
-  rc = fed_stmt_get(r->conn, sql, want, nwant, false, &stmt, &r->wait, &r->err);
+  rc = get(r, sql, want, nwant, &stmt);
   if (rc != SQLITE_OK) return rc;
   rc = run_stmt(r, stmt, args, n, out);
   fed_stmt_put(stmt, true, &r->wait);

@@ -155,8 +155,7 @@ static inline int run_sleep(struct run *r)
   int rc;
 
   fed_str_init(&out, 1000);
-  rc = fed_stmt_get(r->conn, r->side->sleep, NULL, 0, false, &stmt, &r->wait,
-                    &r->err);
+  rc = get(r, r->side->sleep, NULL, 0, &stmt);
   if (rc == SQLITE_OK) rc = run_stmt(r, stmt, NULL, 0, &out);
   fed_stmt_put(stmt, true, &cleanup);
   fed_str_release(&out);
@@ -262,30 +261,43 @@ static inline void t_fork(struct run *r)
   check(r, "and is clean", fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
 }
 
-/* Another session ends ours. */
-static inline void t_killed(struct run *r)
+/* The statement by which another session ends ours. */
+static inline void kill_text(struct run *r, char *sql, size_t size)
 {
   bool pg = strcmp(r->side->driver, "pg") == 0;
-  struct fed_conn *other = NULL;
   struct fed_str id;
+
+  fed_str_init(&id, 100);
+  rows(r, pg ? "SELECT pg_backend_pid()" : "SELECT connection_id()", NULL, 0,
+       NULL, 0, &id);
+  snprintf(sql, size, pg ? "SELECT pg_terminate_backend(%s)" : "KILL %s",
+           id.s + 2);
+  fed_str_release(&id);
+}
+
+static inline int exec_elsewhere(struct run *r, const char *sql)
+{
+  struct fed_conn *other = NULL;
+  int rc;
+
+  start(r);
+  rc = fed_conn_open(&other, &r->dsn, &r->wait, &r->err);
+  if (rc == SQLITE_OK) rc = fed_conn_exec(other, sql, &r->wait, &r->err);
+  fed_conn_close(other);
+  return rc;
+}
+
+static inline void t_killed(struct run *r)
+{
   char sql[80];
 
   if (r->dsn.drv->is_file) {
     skip(r, "a killed session", "no server");
     return;
   }
-  fed_str_init(&id, 100);
-  rows(r, pg ? "SELECT pg_backend_pid()" : "SELECT connection_id()", NULL, 0,
-       NULL, 0, &id);
-  snprintf(sql, sizeof sql, pg ? "SELECT pg_terminate_backend(%s)" : "KILL %s",
-           id.s + 2);
-  fed_str_release(&id);
-  start(r);
-  fed_conn_open(&other, &r->dsn, &r->wait, &r->err);
-  check_rc(r, "a second session kills the first",
-           other ? fed_conn_exec(other, sql, &r->wait, &r->err) : SQLITE_ERROR,
+  kill_text(r, sql, sizeof sql);
+  check_rc(r, "a second session kills the first", exec_elsewhere(r, sql),
            SQLITE_OK);
-  fed_conn_close(other);
   usleep(300000);
   check(r, "which is seen dead without a round trip",
         fed_conn_health(r->conn) == FED_HEALTH_DEAD);

@@ -57,6 +57,7 @@ static inline void t_values(struct run *r)
                            fed_value_real(0.1), fed_value_text("grüße!", 7),
                            fed_value_blob(bytes, 5)};
 
+  must(r, "DELETE FROM conform_t");
   expect(r, "bind every type", insert, v, 5, "");
   expect(r, "and read it back", select, v, 1,
          "i:-9223372036854775808|r:0.10000000000000001|t:grüße|"
@@ -118,7 +119,7 @@ static inline bool gives(struct run *r, const char *sql, const char *want,
   int rc;
 
   start(r);
-  rc = fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err);
+  rc = get(r, sql, NULL, 0, &stmt);
   if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
   if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &r->wait, &r->err);
   if (rc == SQLITE_ROW)
@@ -175,8 +176,7 @@ static inline void check_changes(struct run *r, const char *name,
   int64_t changes = -1;
 
   start(r);
-  if (fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err) ==
-      SQLITE_OK) {
+  if (get(r, sql, NULL, 0, &stmt) == SQLITE_OK) {
     fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
     while (fed_stmt_step(stmt, &r->wait, &r->err) == SQLITE_ROW)
       continue;
@@ -212,7 +212,7 @@ static inline void t_reset(struct run *r)
   int n = 0, rc;
 
   start(r);
-  rc = fed_stmt_get(r->conn, FAR, NULL, 0, false, &stmt, &r->wait, &r->err);
+  rc = get(r, FAR, NULL, 0, &stmt);
   if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
   while (rc == SQLITE_OK &&
          fed_stmt_step(stmt, &r->wait, &r->err) == SQLITE_ROW)
@@ -224,7 +224,7 @@ static inline void t_reset(struct run *r)
            SQLITE_MISUSE);
   fed_stmt_put(stmt, true, &r->wait);
   start(r);
-  fed_stmt_get(r->conn, FAR, NULL, 0, false, &stmt, &r->wait, &r->err);
+  get(r, FAR, NULL, 0, &stmt);
   for (int i = 0; i < 3; i++) {
     rc = fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
     if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &r->wait, &r->err);
@@ -249,7 +249,7 @@ static inline void t_reset_tx(struct run *r)
   must(r, "INSERT INTO conform_t(id) VALUES (77)");
   for (int i = 0; i < 3; i++) {
     start(r);
-    fed_stmt_get(r->conn, FAR, NULL, 0, false, &stmt, &r->wait, &r->err);
+    get(r, FAR, NULL, 0, &stmt);
     fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
     fed_stmt_step(stmt, &r->wait, &r->err);
     fed_stmt_put(stmt, true, &r->wait);
@@ -261,7 +261,7 @@ static inline void t_reset_tx(struct run *r)
   opts.read_only = (r->conn->caps & FED_CAP_READONLY) != 0;
   start(r);
   fed_conn_begin(r->conn, &opts, &r->wait, &r->err);
-  fed_stmt_get(r->conn, FAR, NULL, 0, false, &stmt, &r->wait, &r->err);
+  get(r, FAR, NULL, 0, &stmt);
   fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
   fed_stmt_step(stmt, &r->wait, &r->err);
   fed_stmt_put(stmt, true, &r->wait);
@@ -278,11 +278,11 @@ static inline void t_cache(struct run *r)
   int bad = 0;
 
   start(r);
-  fed_stmt_get(r->conn, "SELECT 7", NULL, 0, false, &one, &r->wait, &r->err);
+  get(r, "SELECT 7", NULL, 0, &one);
   fed_stmt_put(one, true, &r->wait);
-  fed_stmt_get(r->conn, "SELECT 7", NULL, 0, false, &two, &r->wait, &r->err);
+  get(r, "SELECT 7", NULL, 0, &two);
   check(r, "a statement put back is got again", one && one == two);
-  fed_stmt_get(r->conn, "SELECT 7", NULL, 0, false, &one, &r->wait, &r->err);
+  get(r, "SELECT 7", NULL, 0, &one);
   check(r, "a lent one is not lent twice", one && one != two);
   fed_stmt_put(one, false, &r->wait);
   fed_stmt_put(two, true, &r->wait);
@@ -377,6 +377,7 @@ static inline void t_classes(struct run *r)
   const char *second;
   int wrong = 0, nulls = 0;
 
+  must(r, "DROP TABLE IF EXISTS conform_k");
   make_kinds(r);
   start(r);
   check_rc(r, "catalog of one table",
@@ -423,6 +424,7 @@ static inline void t_mismatch(struct run *r)
     skip(r, "class mismatch", "its columns hold any class");
     goto count;
   }
+  must(r, "DROP TABLE IF EXISTS conform_a");
   must(r, "CREATE TABLE conform_a (id integer, v integer)");
   must(r, "INSERT INTO conform_a VALUES (1, 2)");
   check_rc(r, "an integer wanted as REAL is SQLITE_SCHEMA",
@@ -431,8 +433,7 @@ static inline void t_mismatch(struct run *r)
   check(r, "that names the column", strstr(r->err.msg, "'v'") != NULL);
   check(r, "after which the connection works", healthy(r));
   start(r);
-  fed_stmt_get(r->conn, "SELECT v FROM conform_a", integer, 1, false, &stmt,
-               &r->wait, &r->err);
+  get(r, "SELECT v FROM conform_a", integer, 1, &stmt);
   fed_str_reset(&out);
   run_stmt(r, stmt, NULL, 0, &out);
   r->conn->drv->stmt_reset(stmt, &r->wait, &r->err);
