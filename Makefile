@@ -52,7 +52,8 @@ SRCS     := $(filter-out $(foreach d,$(LEFT_OUT),drv/$d.c drv/$d_%.c),$(SRCS))
 TESTONLY := drv/fault.c
 UNITS    := $(sort $(wildcard test/unit/*.c))
 BENCHES  := $(filter-out $(LEFT_OUT:%=bench/%.c),$(sort $(wildcard bench/*.c)))
-FUZZERS  := $(sort $(wildcard test/fuzz/*.c))
+FUZZERS  := $(filter-out $(LEFT_OUT:%=test/fuzz/%_%.c),$(sort $(wildcard \
+              test/fuzz/*.c)))
 STYLED   := $(sort $(wildcard *.[ch] $(foreach d,$(DIRS) cli gen bench \
               tool test/unit test/fuzz test/crash,$d/*.[ch])))
 

@@ -17,8 +17,9 @@
  * Two client libraries give the same C API. MariaDB Connector/C has a
  * non-blocking form of each call (foo_start, foo_cont: a coroutine that hands
  * back what it waits for); Oracle's libmysqlclient blocks, and only its
- * read and write timeouts end a wait. The difference is in mysql_wait.c and
- * in this header; everybody else calls fed_mysql_run_*().
+ * read and write timeouts end a wait. The difference is in mysql_wait.c,
+ * mysql_wire.c, mysql_lib.c and this header; everybody else calls
+ * fed_mysql_run_*().
  */
 #ifndef FED_MYSQL_H
 #define FED_MYSQL_H
@@ -78,7 +79,8 @@ struct fed_mysql {
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
   struct fed_mysql_wire wire;
-  bool raw; /* rows are read from the wire, not fetched by the library */
+  bool raw;   /* rows are read from the wire, not fetched by the library */
+  bool quick; /* the last execution was answered at once */
   bool mariadb;
   bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */

@@ -362,13 +362,13 @@ static void t_faults(struct run *r)
 /* ---- running ------------------------------------------------------------ */
 
 static void (*const tests[])(struct run *) = {
-  t_params,     t_refused,   t_password,  t_connect,     t_exec,
-  t_values,     t_nul,       t_big,       t_wide,        t_changes,
-  t_reset,      t_reset_tx,  t_cache,     t_classes,     t_mismatch,
-  t_cancel,     t_deadline,  t_interrupt, t_transaction, t_failed_commit,
-  t_savepoints, t_read_only, t_unsettled, t_session,     t_fork,
-  t_killed,     t_fake,      t_catalog,   t_describe,    t_trace,
-  t_literals,   t_texts,     t_midway,
+  t_params,      t_refused,       t_password,   t_connect,   t_exec,
+  t_values,      t_nul,           t_big,        t_wide,      t_nulls,
+  t_packets,     t_changes,       t_reset,      t_reset_tx,  t_cache,
+  t_classes,     t_mismatch,      t_cancel,     t_deadline,  t_interrupt,
+  t_transaction, t_failed_commit, t_savepoints, t_read_only, t_unsettled,
+  t_session,     t_fork,          t_killed,     t_fake,      t_catalog,
+  t_describe,    t_trace,         t_literals,   t_texts,     t_midway,
 #ifdef FED_TEST
   t_faults,
 #endif

@@ -169,6 +169,87 @@ static inline void t_wide(struct run *r)
   fed_str_release(&want);
 }
 
+/* Column i is NULL in row i % 10, else it holds the row's number. */
+static inline void t_nulls(struct run *r)
+{
+  struct fed_str sql, want;
+
+  fed_str_init(&sql, FED_STR_SQL);
+  fed_str_init(&want, FED_STR_SQL);
+  fed_str_add(&sql, "SELECT n");
+  for (int i = 0; i < 500; i++)
+    fed_str_addf(&sql, ", nullif(n, %d)", i % 10);
+  fed_str_add(&sql, " FROM conform_d ORDER BY n");
+  for (int n = 0; n < 10; n++) {
+    fed_str_addf(&want, "%si:%d", n ? ";" : "", n);
+    for (int i = 0; i < 500; i++)
+      if (i % 10 == n)
+        fed_str_add(&want, "|n");
+      else
+        fed_str_addf(&want, "|i:%d", n);
+  }
+  expect(r, "NULL in any column", sql.s, NULL, 0, want.s);
+  fed_str_release(&sql);
+  fed_str_release(&want);
+}
+
+/* A text of `n` times the same character? */
+static inline bool is_filled(const struct fed_value *v, char c, int64_t n)
+{
+  int64_t i = 0;
+
+  if (v->type != FED_TEXT || v->size != n) return false;
+  while (i < n && v->p[i] == c)
+    i++;
+  return i == n;
+}
+
+/* Three texts of `n` characters together, and a small row behind them. */
+static inline bool comes_whole(struct run *r, int n)
+{
+  struct fed_stmt *stmt = NULL;
+  int third = n / 3, rest = n - 2 * third;
+  bool whole;
+  char sql[200];
+
+  snprintf(sql, sizeof sql,
+           "SELECT 1 AS n, repeat('a', %d) AS a, repeat('b', %d) AS b,"
+           " repeat('c', %d) AS c UNION ALL SELECT 2, 'x', NULL, 'z'",
+           third, third, rest);
+  start(r);
+  if (fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err) !=
+      SQLITE_OK)
+    return false;
+  whole = fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err) == SQLITE_OK &&
+          fed_stmt_step(stmt, &r->wait, &r->err) == SQLITE_ROW &&
+          stmt->row[0].i == 1 && is_filled(&stmt->row[1], 'a', third) &&
+          is_filled(&stmt->row[2], 'b', third) &&
+          is_filled(&stmt->row[3], 'c', rest) &&
+          fed_stmt_step(stmt, &r->wait, &r->err) == SQLITE_ROW &&
+          stmt->row[0].i == 2 && is_filled(&stmt->row[1], 'x', 1) &&
+          stmt->row[2].type == FED_NULL && is_filled(&stmt->row[3], 'z', 1) &&
+          fed_stmt_step(stmt, &r->wait, &r->err) == SQLITE_DONE;
+  fed_stmt_put(stmt, true, &r->wait);
+  return whole;
+}
+
+/*
+ * MySQL's packets hold 2^24-1 bytes; a row that ends with one is followed by
+ * an empty one. Here a row has 18 bytes beside its texts, or 22 where the
+ * number has 8.
+ */
+static inline void t_packets(struct run *r)
+{
+  static const int beside[] = {22, 19, 18, 17};
+  const int packet = 0xffffff;
+
+  if (strcmp(r->side->driver, "sqlite") == 0) return;
+  for (size_t i = 0; i < FED_LEN(beside); i++)
+    check(r, "a row as long as a packet", comes_whole(r, packet - beside[i]));
+  check(r, "a row as long as two", comes_whole(r, 2 * packet - 18));
+  check(r, "and the connection works", healthy(r));
+}
+
 static inline void check_changes(struct run *r, const char *name,
                                  const char *sql, int64_t want)
 {
