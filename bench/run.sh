@@ -227,10 +227,12 @@ for p in scan memory lookup join; do
   done
 done
 
+wrong=0
 tpch() { # tpch TITLE URL GLOB ...
   title=$1
   shift
-  "$bench" "$ext" tpch "$title" "$work/tpch.db" bench/tpch/queries.sql "$SF" "$@"
+  "$bench" "$ext" tpch "$title" "$work/tpch.db" bench/tpch/queries.sql "$SF" \
+    "$@" || wrong=1
 }
 if part tpch; then
   unset BENCH_PG BENCH_MYSQL BENCH_SQLITE
@@ -240,3 +242,4 @@ if part tpch; then
       "$(pg_url tpch)" '[lpr]*' "$(my_url tpch)" '[cnos]*'
   fi
 fi
+exit $wrong
