@@ -16,6 +16,7 @@ source $tester(dir)/diff/schema.tcl
 source $tester(dir)/diff/session.tcl
 source $tester(dir)/diff/query.tcl
 source $tester(dir)/diff/shrink.tcl
+source $tester(dir)/diff/mutate.tcl
 
 encoding system utf-8
 
