@@ -16,6 +16,7 @@ source $tester(dir)/diff/schema.tcl
 source $tester(dir)/diff/session.tcl
 source $tester(dir)/diff/query.tcl
 source $tester(dir)/diff/shrink.tcl
+source $tester(dir)/diff/mutate.tcl
 
 encoding system utf-8
 
@@ -65,7 +66,7 @@ proc query_differs {tree parameters {quick 0}} {
   set ::local_rows [expr {[lindex $local 0] eq "rows" ? [llength [lindex $local 1]] : 0}]
   if {$quick && $::local_rows == 0} { return skipped }
   set exact [expr {[lindex $tree 0] eq "exact" && [nodes_within limit $tree] eq ""}]
-  if {$exact} { set before [list [log_mark] [lindex [db eval {SELECT fed_terms()}] 0 0]] }
+  if {$exact} { set before [list [log_mark] [term_counts]] }
   set remote [answer [query_sql $tree $kind] $how]
   if {$remote eq $local || [is_same_error $remote $local]} {
     if {$exact} { return [too_many_rows $tree $before] }
@@ -80,13 +81,29 @@ proc query_differs {tree parameters {quick 0}} {
   return [tell_apart $remote $local]
 }
 
+# What was counted of terms so far: all of them, and LIKE and GLOB.
+proc term_counts {} {
+  set rows [lindex [db eval {SELECT fed_terms()}] 0]
+  set patterns 0
+  foreach row [lrange $rows 1 end] {
+    incr patterns [lindex $row 5 8]
+    incr patterns [lindex $row 5 9]
+  }
+  return [list {*}[lindex $rows 0] $patterns]
+}
+
 # Terms that are sent as exact, and nothing else in the WHERE clause: as many
-# rows must come as the answer has.
+# rows must come as the answer has. (A pattern brings a range along.)
 proc too_many_rows {tree before} {
   lassign $before mark was
-  set now [lindex [db eval {SELECT fed_terms()}] 0 0]
-  set new [lmap a $now b $was { expr {$a - $b} }]
-  if {$new ne [list [llength [nodes_within b $tree]] 0 0 0]} { return "" }
+  lassign [lmap a [term_counts] b $was { expr {$a - $b} }] exact superset \
+    never left patterns
+  set terms [nodes_within b $tree]
+  set wanted [llength [lsearch -all -regexp [lmap n $terms { render $n }] { (LIKE|GLOB) }]]
+  if {$exact < [llength $terms] || $superset || $never || $left
+      || $patterns != $wanted || ($exact > [llength $terms] && !$wanted)} {
+    return ""
+  }
   set rows [db eval {SELECT rows FROM fed_log WHERE id > $mark}]
   if {[llength $rows] != 1 || $rows == $::local_rows} { return "" }
   return "exact: the server sent $rows rows, the answer has $::local_rows"

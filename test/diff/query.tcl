@@ -223,20 +223,39 @@ proc other_pivot {sources} {
 set collations {{} {} {} {} {} {} {} {} {} {} { COLLATE NOCASE} { COLLATE BINARY}
   { COLLATE RTRIM}}
 
+proc text_of {v} {
+  if {[regexp {^[xX]'(.*)'$} $v -> hex]} {
+    return [regsub -all {[^ -~]} [binary decode hex $hex] _]
+  }
+  return [string range [string map {'' '} [string trim $v ']] 0 40]
+}
 proc pattern {v} {
-  if {![regexp {^'(.*)'$} $v -> s]} { set s [string trim $v x'] }
-  regsub -all {''} $s {} s
+  set s [text_of $v]
   set cut [rnd [expr {[string length $s] + 1}]]
   set s [some {
-    4 {string cat [string range $s 0 $cut-1] %}
+    4 {string cat [string range $s 0 [expr {$cut - 1}]] %}
     1 {string cat % [string range $s $cut end]}
     1 {string cat % [string range $s 1 $cut] %}
     1 {string cat $s}
-    1 {string cat [string toupper [string range $s 0 $cut-1]] %}
+    1 {string cat [string toupper [string range $s 0 [expr {$cut - 1}]]] %}
     1 {string cat [string replace $s $cut $cut _]}
-    1 {pick {a% % '' _ 5% %b 1% 2024% \\% x\\% A%}}
+    1 {string cat [string replace $s $cut end _%]}
+    1 {pick {a% % {} _ 5% %b 1% 2024% \\% x\\% A% %\\ a%% __%}}
   }]
-  return '[string map {'' ''''} [string map {' {}} $s]]'
+  return '[string map {' ''} $s]'
+}
+proc glob_pattern {v} {
+  set s [string map {% * _ ?} [pattern $v]]
+  if {[chance 35]} {
+    set at [expr {1 + [rnd [string length $s]]}]
+    if {$at < [string length $s] - 1} {
+      set c [string index $s $at]
+      if {$c ne "'"} {
+        set s [string replace $s $at $at [pick [list \[$c\] \[^$c\] {[a-z]} {[0-9]} {[^a-z]} \[]]]
+      }
+    }
+  }
+  return $s
 }
 
 proc like {c v} {
@@ -246,7 +265,7 @@ proc like {c v} {
     1 {t $c NOT LIKE $s}
     1 {t $c LIKE $s ESCAPE [pick {'!' '\\' 'a'}]}
     1 {t $c LIKE [parameter $s]}
-    3 {t $c GLOB [string map {% * _ ?} $s]}
+    3 {t $c GLOB [glob_pattern $v]}
     1 {t $c LIKE [pick {NULL 5 x'61' ''}]}
     1 {t $c LIKE $s COLLATE NOCASE}
   }
@@ -485,16 +504,28 @@ proc plain_query {} {
   set end [order_limit $a]
   # Beside a LIMIT SQLite offers terms that it does not offer else.
   if {$op in {<> notnull like glob} || [chance 20]} { set end [t LIMIT 1000] }
-  list [pick {s exact}] [t SELECT] [outputs $a 1] [t FROM] [from_of [lindex $a 0]] \
+  list [pick $::plain_kinds] [t SELECT] [outputs $a 1] [t FROM] [from_of [lindex $a 0]] \
     [list o [list s [t WHERE] [list l { AND } {*}$terms]]] $end
 }
+set plain_kinds {s exact}
 proc wanted_term {a column op} {
   lassign $column c v
   switch $op {
     isnull { return [t $c IS NULL] }
-    notnull { return [t $c IS NOT NULL] }
+    notnull { return [t $c [pick {{IS NOT NULL} {< 'abc'} {< x''}}]] }
+    like - glob {
+      # With a prefix that may be a number no range comes along.
+      if {[chance 20]} { set v [pick {'abc' 'inf' 'NaN' '1.0e+300' 'a-' '12:'}] }
+    }
+    default {
+      if {[chance 15]} {
+        return [list s [list v [t $c]] [t $op CAST($v AS [pick {REAL INTEGER NUMERIC}])]]
+      }
+    }
+  }
+  switch $op {
     like { return [t $c LIKE [pattern $v]] }
-    glob { return [t $c GLOB [string map {% * _ ?} [pattern $v]]] }
+    glob { return [t $c GLOB [glob_pattern $v]] }
   }
   list s [list v [t $c]] [t $op] [rhs $a $v]
 }

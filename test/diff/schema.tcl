@@ -57,7 +57,7 @@ set value(dec18) {0 1 -1 5 42 9007199254740993 999999999999999999
 set value(decimal) {0 1 1.0 1.00 -1 -1.5 5 5.0 0.1 0.10 0.3 42 100
   12345678901234567890.123456789 12345678901234567890 9007199254740993
   9007199254740993.5 9223372036854775807 9223372036854775808 1e20 0.00001 2.5
-  10 9}
+  10 9 5.00000000000000001 42.00000000000000000001 0.3000000000000000001}
 set value(text) [list {} { } a A b ab AB aB Ab abc {a } {ab  } { a} ä Ä äb ß ss \
   é e\u0301 E\u0301 5 05 5.0 { 5} {5 } 1e1 0x5 -5 5a 42 042 0 1 -1 1.0 x%y x_y \
   x\\y % _ it's {"q"} 日本語 \U1F600 zz ZZ {a b} a\tb a\nb 4.2e1 inf Inf NaN null \
@@ -72,6 +72,11 @@ set value(short) [lmap s $value(text) {
   set s}]
 set value(blob) {{} 00 0001 ff ff00 61 41 6162 35 3035 61620000 20 0061
   fffefdfcfbfaf9f8 636465}
+# Servers sort by so many bytes and no more (MySQL: 1024).
+set long [string repeat long 300]
+set value(longtext) [concat $value(text) [list ${long}a ${long}B ${long}]]
+set long [string repeat 6c6f6e67 300]
+set value(longblob) [concat $value(blob) [list ${long}00 ${long}61 ${long}]]
 set value(date) {2024-02-29 1999-12-31 2024-03-01 2000-01-01 1970-01-01
   9999-12-31 0999-01-01 2024-10-01}
 set value(timestamp) {{2024-02-29 00:00:00} {2024-02-29 12:30:00}
@@ -103,7 +108,7 @@ set types(pg) {
   2 numeric(40,10) t decimal {NaN}   1 numeric(30,0) t dec18 {NaN 1e25}
   4 {text COLLATE "C"} t text {}     2 text t text {}
   3 {text COLLATE "und-x-icu"} t text {}
-  2 {text COLLATE loose} t text {}   1 {varchar(40) COLLATE "C"} t text {}
+  2 {text COLLATE loose} t longtext {}   1 {varchar(40) COLLATE "C"} t text {}
   2 char(5) t short {}               1 {char(5) COLLATE loose} t short {}
   1 {char(5) COLLATE "und-x-icu"} t short {}
   1 name t ascii {}                  2 bytea b blob {}
@@ -155,9 +160,9 @@ set types(mysql) {
   1 {varchar(40) CHARACTER SET ascii} t ascii {}
   1 {char(5) COLLATE utf8mb4_general_ci} t short {}
   1 {char(5) COLLATE utf8mb4_bin} t short {}
-  2 text t text {}                   1 tinytext t text {}
+  2 text t longtext {}               1 tinytext t text {}
   1 binary(4) b {} {{} 00 61 61620000 ffffffff 35}
-  2 varbinary(20) b blob {}          1 blob b blob {}
+  2 varbinary(20) b blob {}          2 blob b longblob {}
   3 date t date {0000-00-00 1000-01-01 0001-01-01 2024-02-00}
   2 datetime t timestamp {{0000-00-00 00:00:00} {0001-01-01 00:00:00}}
   2 datetime(6) t timestamp {{0000-00-00 00:00:00}}
@@ -230,9 +235,10 @@ proc random_column {kind name} {
   set values $more
   if {$pool ne ""} { set values [concat $more $value($pool)] }
   set few [lrange [shuffled $values] 0 [expr {5 + [rnd 25]}]]
+  set notnull [chance 12]
   return [dict create name $name type $type \
             domain [lmap v $few { literal $kind $quoting $v }] \
-            nulls [pick {0 5 10 10 10 30 80}] notnull 0]
+            nulls [pick {0 5 10 10 10 30 80}] notnull $notnull]
 }
 
 set column_names {

@@ -44,12 +44,30 @@ proc random_tables {kind round} {
 }
 
 proc session_new {kind round} {
+  set likely [session_likely $kind]
   set ::session [dict create kind $kind \
-    utf16 [expr {$kind eq "sqlite" && [chance 10]}]]
+    utf16 [expr {$kind eq "sqlite" && [chance [dict get $likely utf16]]}] \
+    view [chance [dict get $likely view]]]
+  # A host may have a LIKE of its own.
+  db eval "PRAGMA case_sensitive_like = [chance 20]"
   set tables [random_tables $kind $round]
   dict set ::session tables $tables
-  dict set ::session view [chance 50]
   session_build $tables
+}
+
+# Rows of the decision table that only files in UTF-16 have, or only views.
+proc session_likely {kind} {
+  set likely {utf16 8 view 50}
+  if {$kind ne "sqlite"} { return $likely }
+  foreach row $::term_rows {
+    if {![dict exists $::wanted [dict get $row row]] || [dict get $row classes] ne "any"} continue
+    if {"nocase" in [dict get $row compare]} {
+      dict set likely utf16 $::wanted_share
+    } elseif {"bytes" ni [dict get $row compare]} {
+      dict set likely view $::wanted_share
+    }
+  }
+  return $likely
 }
 
 # Make the session's tables everywhere.
