@@ -16,8 +16,6 @@
 #include "base/mem.h"
 #include "tx/tx_int.h"
 
-#define OBSERVER "dbfed_tx"
-
 struct observer {
   sqlite3_vtab base; /* first */
   struct fed_tx *tx;
@@ -36,8 +34,8 @@ static int observer_connect(sqlite3 *db, void *aux, int argc,
   int rc;
 
   if (argc != 3 || sqlite3_stricmp(argv[1], "temp") != 0 ||
-      sqlite3_stricmp(argv[2], OBSERVER) != 0) {
-    *message = sqlite3_mprintf("dbfed makes its table temp." OBSERVER
+      sqlite3_stricmp(argv[2], FED_OBSERVER) != 0) {
+    *message = sqlite3_mprintf("dbfed makes its table temp." FED_OBSERVER
                                " itself, there is no use for another");
     return SQLITE_ERROR;
   }
@@ -47,12 +45,14 @@ static int observer_connect(sqlite3 *db, void *aux, int argc,
   observer = fed_alloc(sizeof *observer);
   if (!observer) return SQLITE_NOMEM;
   observer->tx = aux;
+  observer->tx->observers++;
   *out = &observer->base;
   return SQLITE_OK;
 }
 
 static int observer_disconnect(sqlite3_vtab *vtab)
 {
+  observer_tx(vtab)->observers--;
   fed_free(vtab);
   return SQLITE_OK;
 }
@@ -132,7 +132,7 @@ static int observer_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
   (void)argc;
   (void)argv;
   (void)rowid;
-  vtab->zErrMsg = sqlite3_mprintf("temp." OBSERVER " holds no rows");
+  vtab->zErrMsg = sqlite3_mprintf("temp." FED_OBSERVER " holds no rows");
   return SQLITE_READONLY;
 }
 
@@ -188,17 +188,18 @@ int fed_observer_register(struct fed_tx *tx, struct fed_err *err)
 
   tx->refs++;
   /* SQLite calls observer_unref if this fails, too. */
-  rc = sqlite3_create_module_v2(tx->db, OBSERVER, &observer_module, tx,
+  rc = sqlite3_create_module_v2(tx->db, FED_OBSERVER, &observer_module, tx,
                                 observer_unref);
-  if (rc != SQLITE_OK) fed_err_set(err, rc, "cannot register module " OBSERVER);
+  if (rc != SQLITE_OK)
+    fed_err_set(err, rc, "cannot register module " FED_OBSERVER);
   return rc;
 }
 
 int fed_observer_create(struct fed_tx *tx)
 {
   int rc = sqlite3_exec(
-    tx->db, "CREATE VIRTUAL TABLE temp." OBSERVER " USING " OBSERVER, NULL,
-    NULL, NULL);
+    tx->db, "CREATE VIRTUAL TABLE temp." FED_OBSERVER " USING " FED_OBSERVER,
+    NULL, NULL, NULL);
 
   if (rc == SQLITE_OK) tx->enlisted = !sqlite3_get_autocommit(tx->db);
   return rc & 0xff;
@@ -210,8 +211,8 @@ int fed_observer_enlist(struct fed_tx *tx, bool *in, struct fed_err *err)
 
   *in = true;
   if (tx->enlisted) return SQLITE_OK;
-  rc = sqlite3_exec(tx->db, "DELETE FROM temp." OBSERVER " WHERE 0", NULL, NULL,
-                    NULL) &
+  rc = sqlite3_exec(tx->db, "DELETE FROM temp." FED_OBSERVER " WHERE 0", NULL,
+                    NULL, NULL) &
        0xff;
   if (rc == SQLITE_ERROR) rc = fed_observer_create(tx);
   if (rc == SQLITE_READONLY || rc == SQLITE_AUTH) {
@@ -224,6 +225,6 @@ int fed_observer_enlist(struct fed_tx *tx, bool *in, struct fed_err *err)
                        sqlite3_errmsg(tx->db));
   if (tx->enlisted) return SQLITE_OK;
   return fed_err_set(err, SQLITE_ERROR,
-                     "cannot watch this transaction: temp." OBSERVER
+                     "cannot watch this transaction: temp." FED_OBSERVER
                      " is another table: DROP it");
 }

@@ -31,6 +31,13 @@ void fed_tx_observe(struct fed_tx *tx)
   if (sqlite3_get_autocommit(tx->db)) fed_observer_create(tx);
 }
 
+void fed_tx_unobserve(struct fed_tx *tx)
+{
+  /* Another table of that name is not ours to drop. */
+  if (tx->observers > 0 && sqlite3_get_autocommit(tx->db))
+    sqlite3_exec(tx->db, "DROP TABLE temp." FED_OBSERVER, NULL, NULL, NULL);
+}
+
 static struct fed_view *
 tx_find(struct fed_tx *tx, const struct fed_server *server, const void *stmt)
 {

@@ -37,6 +37,9 @@ void fed_tx_unref(struct fed_tx *tx); /* NULL is fine */
  */
 void fed_tx_observe(struct fed_tx *tx);
 
+/* Drop it, outside of a transaction; it comes back when it is needed. */
+void fed_tx_unobserve(struct fed_tx *tx);
+
 /*
  * Is fed_tx_view() going to ask for the statement? Not in a transaction, and
  * not of a server where two connections cannot show the same.

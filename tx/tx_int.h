@@ -14,6 +14,7 @@
 struct fed_tx {
   sqlite3 *db;
   int refs;
+  int observers;         /* connected tables: SQLite may keep an old one */
   bool enlisted;         /* the observer will hear of the end */
   struct fed_list views; /* also those that are over, while in use */
 };
@@ -54,6 +55,9 @@ void fed_view_unpin(struct fed_view *view, struct view_pin *pin);
 void fed_tx_end(struct fed_tx *tx, bool commit);
 
 /* ---- observer.c -------------------------------------------------------- */
+
+/* Name of the module, and of its only table, in TEMP. */
+#define FED_OBSERVER "dbfed_tx"
 
 /* `tx` gains a reference, dropped with the module. */
 int fed_observer_register(struct fed_tx *tx, struct fed_err *err);

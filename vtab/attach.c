@@ -403,6 +403,7 @@ int fed_detach(struct fed_db *fdb, const char *name, int *ntable,
   rc = a->temp ? attach_drop_tables(fdb, a, err)
                : db_exec(fdb, err, "DETACH \"%w\"", a->schema);
   if (rc == SQLITE_OK) attach_free(a);
+  if (fed_list_empty(&fdb->attached)) fed_tx_unobserve(fdb->tx);
   return rc;
 }
 

@@ -134,6 +134,94 @@ static void t_read_only(struct run *r)
   check_rc(r, "and the next one writes", insert(r, 1), SQLITE_OK);
 }
 
+/* Begin to read; what the caller asks for besides stands in `opts`. */
+static int begin_reads(struct run *r, struct fed_begin opts)
+{
+  opts.isolation = FED_ISOLATION_REPEATABLE_READ;
+  opts.guard = true;
+  start(r);
+  return fed_conn_begin(r->conn, &opts, &r->wait, &r->err);
+}
+
+/* One statement whose rows nobody reads to the end. */
+static void read_one_row(struct run *r, const char *sql, int64_t ms)
+{
+  struct fed_stmt *stmt;
+
+  start(r);
+  r->wait.deadline = fed_clock_deadline(ms);
+  if (fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err))
+    return;
+  if (fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err) == SQLITE_OK)
+    fed_stmt_step(stmt, &r->wait, &r->err);
+  fed_stmt_put(stmt, true, &r->wait);
+}
+
+/* Reads that fail or are stopped leave a guarded transaction as it was. */
+static void t_guard(struct run *r)
+{
+  struct fed_conn *reader = r->conn;
+  struct fed_str out;
+
+  must(r, "DELETE FROM conform_t");
+  insert(r, 1);
+  check_rc(r, "begin with a guard", begin_reads(r, (struct fed_begin){0}),
+           SQLITE_OK);
+  expect_ids(r, "reads", "i:1");
+  r->conn = NULL;
+  if (reopen(r) == SQLITE_OK && !r->dsn.drv->is_file) insert(r, 2);
+  fed_conn_close(r->conn);
+  r->conn = reader;
+  fed_str_init(&out, 1000);
+  check(r, "a read that fails",
+        rows(r, "SELECT * FROM conform_none", NULL, 0, NULL, 0, &out) !=
+          SQLITE_OK);
+  expect_ids(r, "leaves it", "i:1");
+  read_one_row(r,
+               "SELECT a.n FROM conform_d a, conform_d b, conform_d c,"
+               " conform_d d, conform_d e, conform_d f",
+               30000);
+  expect_ids(r, "so does one that is stopped", "i:1");
+  read_one_row(r, r->side->sleep, 100);
+  expect_ids(r, "or takes too long", "i:1");
+  if ((r->conn->caps & FED_CAP_GUARD) && !r->dsn.drv->is_file)
+    check(r, "and nothing is written", insert(r, 3) != SQLITE_OK);
+  start(r);
+  check_rc(r, "it commits", fed_conn_commit(r->conn, &r->wait, &r->err),
+           SQLITE_OK);
+  check_rc(r, "and then there is no guard", insert(r, 4), SQLITE_OK);
+  fed_str_release(&out);
+}
+
+/* Two connections, one snapshot. */
+static void t_share(struct run *r)
+{
+  struct fed_conn *first = r->conn;
+  struct fed_begin join = {.snapshot = first->snapshot};
+
+  if (!(first->caps & FED_CAP_SNAPSHOT)) {
+    skip(r, "a shared snapshot", "not here");
+    return;
+  }
+  must(r, "DELETE FROM conform_t");
+  insert(r, 1);
+  check_rc(r, "a snapshot with a name",
+           begin_reads(r, (struct fed_begin){.share = true}), SQLITE_OK);
+  check(r, "which is told", first->snapshot[0] != 0);
+  r->conn = NULL;
+  reopen(r);
+  insert(r, 2);
+  check_rc(r, "another connection joins", begin_reads(r, join), SQLITE_OK);
+  expect_ids(r, "and sees the same", "i:1");
+  fed_conn_close(first);
+  expect_ids(r, "also when the first is gone", "i:1");
+  reopen(r);
+  join.snapshot = "00000000-00000000-1";
+  check(r, "a name that is none is an error",
+        begin_reads(r, join) != SQLITE_OK);
+  reopen(r);
+}
+
 /* A verb that was not sent, or not known to have succeeded. */
 static void t_unsettled(struct run *r)
 {

@@ -92,6 +92,35 @@ static void fork_scan(sqlite3 *db, const char *kind, enum fork_act act)
   sqlite3_finalize(stmt);
 }
 
+/* Read some in the transaction that is open. */
+static int fork_read(sqlite3 *db)
+{
+  return sqlite3_exec(db, "SELECT i FROM r LIMIT 3", NULL, NULL, NULL);
+}
+
+/* A child may leave its parent's transaction, but not read in it. */
+static void fork_tx(sqlite3 *db, const char *kind)
+{
+  int status = -1;
+  pid_t child;
+
+  fork_check(kind, "a transaction",
+             fork_run(db, sqlite3_mprintf("BEGIN")) == SQLITE_OK &&
+               fork_read(db) == SQLITE_OK);
+  child = fork();
+  if (child == 0)
+    _exit(fork_read(db) == SQLITE_MISUSE &&
+              sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK
+            ? 0
+            : 1);
+  waitpid(child, &status, 0);
+  fork_check(kind, "the child is refused, and leaves it",
+             WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  fork_check(kind, "the parent reads on and commits",
+             fork_read(db) == SQLITE_OK &&
+               fork_run(db, sqlite3_mprintf("COMMIT")) == SQLITE_OK);
+}
+
 static void fork_server(const char *kind, const char *url, const char *rows)
 {
   sqlite3 *db = NULL;
@@ -113,6 +142,7 @@ static void fork_server(const char *kind, const char *url, const char *rows)
                                rows)) == SQLITE_OK);
   for (int act = 0; act < FORK_ACTS; act++)
     fork_scan(db, kind, (enum fork_act)act);
+  fork_tx(db, kind);
   fork_check(kind, "closing works", sqlite3_close(db) == SQLITE_OK);
 }
 

@@ -278,7 +278,9 @@ static void t_early(const struct side *side)
   sqlite3_prepare_v2(db, "SELECT a.s, b.s FROM r a, r b", -1, &stmt, NULL);
   check(sqlite3_step(stmt) == SQLITE_ROW, side->kind, "two scans",
         sqlite3_errmsg(db));
-  expect(db, side->kind, "early: lent", "SELECT sum(busy) FROM fed_pool", "2");
+  /* A file's connection serves both: they see one state of it. */
+  expect(db, side->kind, "early: lent", "SELECT sum(busy) FROM fed_pool",
+         strcmp(side->kind, "sqlite") == 0 ? "1" : "2");
   sqlite3_reset(stmt);
   expect(db, side->kind, "early: reset", "SELECT sum(busy) FROM fed_pool", "0");
   check(sqlite3_step(stmt) == SQLITE_ROW, side->kind, "again",
