@@ -380,18 +380,30 @@ void fed_stmts_clear(struct fed_conn *conn);
 
 /* ---- decorators -------------------------------------------------------- */
 
-/* What trace.c tells of one execution, when it ends. Borrowed. */
+/*
+ * What trace.c tells of one execution. Between begin and end the two counters
+ * move, and any thread may read them.
+ */
 struct fed_trace {
+  struct fed_list link; /* these two are for who is told */
+  const char *server;
   const char *sql;
-  bool user;         /* a text of the user's, that may hold values: fed_exec */
-  int64_t start_us;  /* fed_clock_us() at execute */
-  int64_t first_us;  /* until the first row or the end, in microseconds */
-  int64_t total_us;  /* until reset */
-  int64_t rows;      /* rows stepped */
-  const char *error; /* NULL when it went well */
+  bool user;        /* a text of the user's, that may hold values: fed_exec */
+  bool running;     /* told of its begin, not yet of its end */
+  int64_t start_us; /* fed_clock_us() at execute */
+  int64_t first_us; /* until the first row or the end, in microseconds */
+  int64_t total_us; /* until reset */
+  _Atomic int64_t rows;  /* rows stepped */
+  _Atomic int64_t bytes; /* of their values: 8 for a number */
+  const char *error;     /* NULL when it went well */
 };
 
-typedef void fed_trace_fn(void *ctx, const struct fed_trace *trace);
+/*
+ * Called when a prepared statement starts (trace->running), and again when it
+ * has ended; for what begins and ends in one call, such as BEGIN, only then.
+ * The trace is borrowed, from begin to end.
+ */
+typedef void fed_trace_fn(void *ctx, struct fed_trace *trace);
 
 /*
  * Wrap `inner` (taken, closed with the wrapper) so that every statement is
