@@ -214,6 +214,7 @@ struct fed_stmt {
   int ncol;              /* columns of the result, 0 when it gives no rows */
   struct fed_value *row; /* ncol values, borrowed until the next call */
   int64_t changes;       /* rows affected, once step() gave SQLITE_DONE */
+  int64_t bytes;         /* of the rows so far; the driver adds */
   /* Owned by stmts.c */
   struct fed_list link;
   char *sql;
@@ -394,7 +395,7 @@ struct fed_trace {
   int64_t first_us; /* until the first row or the end, in microseconds */
   int64_t total_us; /* until reset */
   _Atomic int64_t rows;  /* rows stepped */
-  _Atomic int64_t bytes; /* of their values: 8 for a number */
+  _Atomic int64_t bytes; /* of them */
   const char *error;     /* NULL when it went well */
 };
 
@@ -474,11 +475,19 @@ static inline int fed_conn_describe(struct fed_conn *conn, const char *sql,
   return conn->drv->describe(conn, sql, out, wait, err);
 }
 
+/* For drivers that see no rows on the wire: its values, 8 for a number. */
+static inline void fed_stmt_count(struct fed_stmt *stmt)
+{
+  for (int i = 0; i < stmt->ncol; i++)
+    stmt->bytes += stmt->row[i].type >= FED_TEXT ? stmt->row[i].size : 8;
+}
+
 static inline int fed_stmt_execute(struct fed_stmt *stmt,
                                    const struct fed_value *args, int n,
                                    const struct fed_wait *wait,
                                    struct fed_err *err)
 {
+  stmt->bytes = 0;
   return stmt->conn->drv->execute(stmt, args, n, wait, err);
 }
 

@@ -200,21 +200,14 @@ static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
 }
 
 /* One writer, any readers: no locked instruction is needed. */
-static void trace_add(_Atomic int64_t *to, int64_t n)
-{
-  atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
-                        memory_order_relaxed);
-}
-
 static void trace_row(struct trace_stmt *stmt)
 {
-  const struct fed_value *row = stmt->inner->row;
-  int64_t bytes = 0;
+  int64_t rows =
+    atomic_load_explicit(&stmt->trace.rows, memory_order_relaxed) + 1;
 
-  for (int i = 0; i < stmt->base.ncol; i++)
-    bytes += row[i].type >= FED_TEXT ? row[i].size : 8;
-  trace_add(&stmt->trace.rows, 1);
-  trace_add(&stmt->trace.bytes, bytes);
+  atomic_store_explicit(&stmt->trace.rows, rows, memory_order_relaxed);
+  atomic_store_explicit(&stmt->trace.bytes, stmt->inner->bytes,
+                        memory_order_relaxed);
 }
 
 static int trace_step(struct fed_stmt *base, const struct fed_wait *wait,
