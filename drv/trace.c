@@ -181,12 +181,26 @@ static int trace_show(struct trace_stmt *stmt, int rc,
   return trace_after(trace_of(stmt->base.conn), rc);
 }
 
+/* It has ended, and is told of. */
+static void trace_end(struct trace_stmt *stmt)
+{
+  struct trace_conn *t = trace_of(stmt->base.conn);
+
+  if (!stmt->trace.running) return;
+  stmt->trace.running = false;
+  stmt->trace.total_us = fed_clock_us() - stmt->trace.start_us;
+  if (stmt->trace.first_us < 0) stmt->trace.first_us = stmt->trace.total_us;
+  if (stmt->error[0]) stmt->trace.error = stmt->error;
+  t->fn(t->ctx, &stmt->trace);
+}
+
 static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
                          int n, const struct fed_wait *wait,
                          struct fed_err *err)
 {
   struct trace_stmt *stmt = (struct trace_stmt *)base;
 
+  trace_end(stmt); /* nobody may see it being made anew */
   memset(&stmt->trace, 0, sizeof stmt->trace);
   stmt->error[0] = 0;
   stmt->trace.sql = stmt->sql;
@@ -224,19 +238,6 @@ static int trace_step(struct fed_stmt *base, const struct fed_wait *wait,
     return rc;
   }
   return trace_show(stmt, rc, err);
-}
-
-/* It has ended, and is told of. */
-static void trace_end(struct trace_stmt *stmt)
-{
-  struct trace_conn *t = trace_of(stmt->base.conn);
-
-  if (!stmt->trace.running) return;
-  stmt->trace.running = false;
-  stmt->trace.total_us = fed_clock_us() - stmt->trace.start_us;
-  if (stmt->trace.first_us < 0) stmt->trace.first_us = stmt->trace.total_us;
-  if (stmt->error[0]) stmt->trace.error = stmt->error;
-  t->fn(t->ctx, &stmt->trace);
 }
 
 static int trace_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
