@@ -214,6 +214,7 @@ struct fed_stmt {
   int ncol;              /* columns of the result, 0 when it gives no rows */
   struct fed_value *row; /* ncol values, borrowed until the next call */
   int64_t changes;       /* rows affected, once step() gave SQLITE_DONE */
+  int64_t bytes;         /* of the rows so far; the driver adds */
   /* Owned by stmts.c */
   struct fed_list link;
   char *sql;
@@ -380,18 +381,30 @@ void fed_stmts_clear(struct fed_conn *conn);
 
 /* ---- decorators -------------------------------------------------------- */
 
-/* What trace.c tells of one execution, when it ends. Borrowed. */
+/*
+ * What trace.c tells of one execution. Between begin and end the two counters
+ * move, and any thread may read them.
+ */
 struct fed_trace {
+  struct fed_list link; /* these two are for who is told */
+  const char *server;
   const char *sql;
-  bool user;         /* a text of the user's, that may hold values: fed_exec */
-  int64_t start_us;  /* fed_clock_us() at execute */
-  int64_t first_us;  /* until the first row or the end, in microseconds */
-  int64_t total_us;  /* until reset */
-  int64_t rows;      /* rows stepped */
-  const char *error; /* NULL when it went well */
+  bool user;        /* a text of the user's, that may hold values: fed_exec */
+  bool running;     /* told of its begin, not yet of its end */
+  int64_t start_us; /* fed_clock_us() at execute */
+  int64_t first_us; /* until the first row or the end, in microseconds */
+  int64_t total_us; /* until reset */
+  _Atomic int64_t rows;  /* rows stepped */
+  _Atomic int64_t bytes; /* of them */
+  const char *error;     /* NULL when it went well */
 };
 
-typedef void fed_trace_fn(void *ctx, const struct fed_trace *trace);
+/*
+ * Called when a prepared statement starts (trace->running), and again when it
+ * has ended; for what begins and ends in one call, such as BEGIN, only then.
+ * The trace is borrowed, from begin to end.
+ */
+typedef void fed_trace_fn(void *ctx, struct fed_trace *trace);
 
 /*
  * Wrap `inner` (taken, closed with the wrapper) so that every statement is
@@ -462,11 +475,19 @@ static inline int fed_conn_describe(struct fed_conn *conn, const char *sql,
   return conn->drv->describe(conn, sql, out, wait, err);
 }
 
+/* For drivers that see no rows on the wire: its values, 8 for a number. */
+static inline void fed_stmt_count(struct fed_stmt *stmt)
+{
+  for (int i = 0; i < stmt->ncol; i++)
+    stmt->bytes += stmt->row[i].type >= FED_TEXT ? stmt->row[i].size : 8;
+}
+
 static inline int fed_stmt_execute(struct fed_stmt *stmt,
                                    const struct fed_value *args, int n,
                                    const struct fed_wait *wait,
                                    struct fed_err *err)
 {
+  stmt->bytes = 0;
   return stmt->conn->drv->execute(stmt, args, n, wait, err);
 }
 

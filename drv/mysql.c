@@ -287,8 +287,12 @@ static int my_step(struct fed_stmt *stmt, const struct fed_wait *wait,
   if (st->rebind && (rc = fed_mysql_bind(st, err)) != SQLITE_OK) return rc;
   rc = fed_mysql_run_fetch(c, st->stmt, wait, err);
   if (rc == SQLITE_ROW) {
-    rc = c->raw ? fed_mysql_decode(st, c->wire.row, c->wire.size, err)
-                : fed_mysql_fetched(st, err);
+    if (c->raw) {
+      stmt->bytes += (int64_t)c->wire.size;
+      rc = fed_mysql_decode(st, c->wire.row, c->wire.size, err);
+    } else if ((rc = fed_mysql_fetched(st, err)) == SQLITE_OK) {
+      fed_stmt_count(stmt);
+    }
     return rc == SQLITE_OK ? SQLITE_ROW : rc;
   }
   if (rc != SQLITE_DONE) return rc;

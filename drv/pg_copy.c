@@ -259,7 +259,10 @@ static int copy_message(struct fed_pg_stmt *st, int n, struct fed_err *err)
   }
   if (n < 2 || st->trailed) return copy_garbled(st, "bytes too many", err);
   count = (int16_t)fed_pg_u16(p);
-  if (count == st->base.ncol) return copy_decode(st, p + 2, p + n, err);
+  if (count == st->base.ncol) {
+    st->base.bytes += n;
+    return copy_decode(st, p + 2, p + n, err);
+  }
   if (count != -1 || n != 2)
     return copy_garbled(st, "another number of columns", err);
   st->trailed = true;

@@ -422,6 +422,7 @@ static int pg_decode_row(struct fed_pg_stmt *st, struct fed_err *err)
       *v = fed_value_null();
       continue;
     }
+    st->base.bytes += len;
     rc = st->col[i].decode(&st->col[i], PQgetvalue(st->res, 0, i), len, v);
     if (rc != SQLITE_OK) return fed_pg_bad_value(st, i, len, rc, err);
   }

@@ -487,6 +487,7 @@ static int sq_row(struct sq_stmt *stmt, struct fed_err *err)
                          sqlite3_column_name(stmt->stmt, i),
                          fed_class_name(stmt->want[i]));
   }
+  fed_stmt_count(base);
   return SQLITE_ROW;
 }
 

@@ -2,6 +2,8 @@
  * trace: a driver that delegates to another and tells of every statement.
  * Nothing else in the tree asks "is tracing on?".
  */
+#include <stdatomic.h>
+
 #include "base/mem.h"
 #include "drv/drv.h"
 
@@ -18,7 +20,6 @@ struct trace_stmt {
   struct fed_stmt *inner;
   char *sql;
   bool user; /* prepared without classes: for fed_exec */
-  bool running;
   struct fed_trace trace;
   char error[160];
 };
@@ -54,28 +55,6 @@ static enum fed_health trace_health(struct fed_conn *conn)
   return fed_conn_health(trace_of(conn)->inner);
 }
 
-static int trace_ping(struct fed_conn *conn, const struct fed_wait *wait,
-                      struct fed_err *err)
-{
-  struct trace_conn *t = trace_of(conn);
-
-  return trace_after(t, fed_conn_ping(t->inner, wait, err));
-}
-
-static int trace_reset(struct fed_conn *conn, const struct fed_wait *wait,
-                       struct fed_err *err)
-{
-  struct trace_conn *t = trace_of(conn);
-
-  t->inner->dirty |= conn->dirty; /* who borrowed us marked the wrapper */
-  return trace_after(t, fed_conn_reset(t->inner, wait, err));
-}
-
-static int trace_cancel(struct fed_conn *conn, struct fed_err *err)
-{
-  return fed_conn_cancel(trace_of(conn)->inner, err);
-}
-
 /* Tell of a call that begins and ends here: exec, catalog, describe. */
 static int trace_tell(struct trace_conn *t, const char *sql, bool user,
                       int64_t start, int64_t rows, int rc,
@@ -98,6 +77,32 @@ static int trace_call(struct trace_conn *t, const char *sql, int64_t start,
                       int64_t rows, int rc, const struct fed_err *err)
 {
   return trace_tell(t, sql, false, start, rows, rc, err);
+}
+
+static int trace_ping(struct fed_conn *conn, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int64_t start = fed_clock_us();
+
+  return trace_call(t, "-- ping", start, 0, fed_conn_ping(t->inner, wait, err),
+                    err);
+}
+
+static int trace_reset(struct fed_conn *conn, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int64_t start = fed_clock_us();
+
+  t->inner->dirty |= conn->dirty; /* who borrowed us marked the wrapper */
+  return trace_call(t, "-- reset", start, 0,
+                    fed_conn_reset(t->inner, wait, err), err);
+}
+
+static int trace_cancel(struct fed_conn *conn, struct fed_err *err)
+{
+  return fed_conn_cancel(trace_of(conn)->inner, err);
 }
 
 static int trace_exec(struct fed_conn *conn, const char *sql,
@@ -176,21 +181,47 @@ static int trace_show(struct trace_stmt *stmt, int rc,
   return trace_after(trace_of(stmt->base.conn), rc);
 }
 
+/* It has ended, and is told of. */
+static void trace_end(struct trace_stmt *stmt)
+{
+  struct trace_conn *t = trace_of(stmt->base.conn);
+
+  if (!stmt->trace.running) return;
+  stmt->trace.running = false;
+  stmt->trace.total_us = fed_clock_us() - stmt->trace.start_us;
+  if (stmt->trace.first_us < 0) stmt->trace.first_us = stmt->trace.total_us;
+  if (stmt->error[0]) stmt->trace.error = stmt->error;
+  t->fn(t->ctx, &stmt->trace);
+}
+
 static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
                          int n, const struct fed_wait *wait,
                          struct fed_err *err)
 {
   struct trace_stmt *stmt = (struct trace_stmt *)base;
 
+  trace_end(stmt); /* nobody may see it being made anew */
   memset(&stmt->trace, 0, sizeof stmt->trace);
   stmt->error[0] = 0;
-  stmt->running = true;
   stmt->trace.sql = stmt->sql;
   stmt->trace.user = stmt->user;
   stmt->trace.start_us = fed_clock_us();
   stmt->trace.first_us = -1;
+  stmt->trace.running = true;
+  trace_of(base->conn)->fn(trace_of(base->conn)->ctx, &stmt->trace);
   return trace_show(stmt, fed_stmt_execute(stmt->inner, args, n, wait, err),
                     err);
+}
+
+/* One writer, any readers: no locked instruction is needed. */
+static void trace_row(struct trace_stmt *stmt)
+{
+  int64_t rows =
+    atomic_load_explicit(&stmt->trace.rows, memory_order_relaxed) + 1;
+
+  atomic_store_explicit(&stmt->trace.rows, rows, memory_order_relaxed);
+  atomic_store_explicit(&stmt->trace.bytes, stmt->inner->bytes,
+                        memory_order_relaxed);
 }
 
 static int trace_step(struct fed_stmt *base, const struct fed_wait *wait,
@@ -202,7 +233,7 @@ static int trace_step(struct fed_stmt *base, const struct fed_wait *wait,
   if (stmt->trace.first_us < 0)
     stmt->trace.first_us = fed_clock_us() - stmt->trace.start_us;
   if (rc == SQLITE_ROW) {
-    stmt->trace.rows++;
+    trace_row(stmt);
     base->row = stmt->inner->row;
     return rc;
   }
@@ -216,13 +247,7 @@ static int trace_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
   struct trace_conn *t = trace_of(base->conn);
   int rc = t->inner->drv->stmt_reset(stmt->inner, wait, err);
 
-  if (stmt->running) {
-    stmt->running = false;
-    stmt->trace.total_us = fed_clock_us() - stmt->trace.start_us;
-    if (stmt->trace.first_us < 0) stmt->trace.first_us = stmt->trace.total_us;
-    if (stmt->error[0]) stmt->trace.error = stmt->error;
-    t->fn(t->ctx, &stmt->trace);
-  }
+  trace_end(stmt);
   return trace_after(t, rc);
 }
 
@@ -231,6 +256,7 @@ static void trace_finalize(struct fed_stmt *base)
   struct trace_stmt *stmt = (struct trace_stmt *)base;
 
   if (!base) return;
+  trace_end(stmt);
   trace_of(base->conn)->inner->drv->finalize(stmt->inner);
   fed_free(stmt->sql);
   fed_free(stmt);

@@ -1,12 +1,14 @@
 /*
- * log: the last remote statements, in memory that never grows. Untouched
- * pages of the array cost nothing.
+ * log: the last remote statements, in memory that never grows (untouched
+ * pages of the array cost nothing), and those that run now.
  */
 #include <ctype.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "pool/pool_int.h"
 
 /* Statements come from every thread; its own lock keeps the pool's short. */
@@ -14,6 +16,7 @@ static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct fed_log_row log_ring[FED_LOG_ROWS]; /* at id % FED_LOG_ROWS */
 static int64_t log_last;    /* id of the newest row, 0 when there is none */
 static int64_t log_cleared; /* ids up to here are forgotten */
+static struct fed_list log_running = {&log_running, &log_running};
 
 void fed_log_lock(void)
 {
@@ -28,6 +31,8 @@ void fed_log_unlock(void)
 void fed_log_after_fork(void)
 {
   pthread_mutex_init(&log_mutex, NULL);
+  /* They run in the parent. */
+  FED_LIST_EACH_SAFE(link, after, &log_running) fed_list_remove(link);
 }
 
 /* Copy a string, cut between two UTF-8 characters where it is too long. */
@@ -139,16 +144,26 @@ static double log_time(int64_t us)
          (double)(fed_clock_us() - us) / 1e6;
 }
 
-void fed_log_add(const char *server, const struct fed_trace *trace)
+void fed_log_begin(const char *server, struct fed_trace *trace)
+{
+  trace->server = server;
+  fed_log_lock();
+  fed_list_push_back(&log_running, &trace->link);
+  fed_log_unlock();
+}
+
+void fed_log_add(const char *server, struct fed_trace *trace)
 {
   double time = log_time(trace->start_us);
   struct fed_log_row *row;
 
   fed_log_lock();
+  if (trace->link.next) fed_list_remove(&trace->link);
   row = &log_ring[++log_last % FED_LOG_ROWS];
   row->id = log_last;
   row->time = time;
-  row->rows = trace->rows;
+  row->rows = atomic_load_explicit(&trace->rows, memory_order_relaxed);
+  row->bytes = atomic_load_explicit(&trace->bytes, memory_order_relaxed);
   row->first_ms = (double)trace->first_us / 1e3;
   row->total_ms = (double)trace->total_us / 1e3;
   log_copy(row->server, sizeof row->server, server);
@@ -176,4 +191,46 @@ void fed_log_clear(void)
   fed_log_lock();
   log_cleared = log_last;
   fed_log_unlock();
+}
+
+/* Fill as many rows as there is room for; returns how many there are. */
+static int log_running_locked(struct fed_progress_row *rows, int room)
+{
+  int n = 0;
+
+  FED_LIST_EACH(link, &log_running)
+  {
+    struct fed_trace *trace = FED_CONTAINER(link, struct fed_trace, link);
+    struct fed_progress_row *row = &rows[n];
+
+    if (n++ >= room) continue;
+    row->time = log_time(trace->start_us);
+    row->ms = (double)(fed_clock_us() - trace->start_us) / 1e3;
+    row->rows = atomic_load_explicit(&trace->rows, memory_order_relaxed);
+    row->bytes = atomic_load_explicit(&trace->bytes, memory_order_relaxed);
+    log_copy(row->server, sizeof row->server, trace->server);
+    log_copy_sql(row->sql, sizeof row->sql, trace->sql, trace->user);
+  }
+  return n;
+}
+
+int fed_progress_list(struct fed_progress_row **out, int *n,
+                      struct fed_err *err)
+{
+  struct fed_progress_row *rows = NULL;
+  int room = 0, have;
+
+  for (;;) {
+    fed_log_lock();
+    have = log_running_locked(rows, room);
+    fed_log_unlock();
+    if (have <= room) break;
+    fed_free(rows);
+    room = have + 4;
+    if (!(rows = fed_calloc((size_t)room, sizeof *rows)))
+      return fed_err_nomem(err);
+  }
+  *out = rows;
+  *n = have;
+  return SQLITE_OK;
 }

@@ -124,9 +124,12 @@ static void pool_upkeep(void)
 
 /* ---- get: opening ------------------------------------------------------ */
 
-static void pool_trace(void *ctx, const struct fed_trace *trace)
+static void pool_trace(void *ctx, struct fed_trace *trace)
 {
-  fed_log_add(fed_server_name(ctx), trace);
+  if (trace->running)
+    fed_log_begin(fed_server_name(ctx), trace);
+  else
+    fed_log_add(fed_server_name(ctx), trace);
 }
 
 /* What the caller gets is wrapped: faults inside (tests), the log outside. */

@@ -233,10 +233,29 @@ struct fed_log_row {
   int64_t rows;
   double first_ms, total_ms;
   char error[256]; /* "" when it went well */
+  int64_t bytes;
 };
 
-/* Remember one execution; the oldest of FED_LOG_ROWS goes. */
-void fed_log_add(const char *server, const struct fed_trace *trace);
+/* Remember one execution; the oldest of FED_LOG_ROWS goes. It no longer shows
+ * among the running ones. */
+void fed_log_add(const char *server, struct fed_trace *trace);
+
+/* Show an execution among the running ones. `server` and `trace` are borrowed
+ * until fed_log_add(). */
+void fed_log_begin(const char *server, struct fed_trace *trace);
+
+/* One row of fed_progress. */
+struct fed_progress_row {
+  double time; /* start, Unix seconds */
+  char server[FED_SERVER_NAME_MAX + 1];
+  char sql[FED_LOG_SQL];
+  int64_t rows, bytes;
+  double ms; /* since the start */
+};
+
+/* Those that run now, the oldest first. Gives *rows (fed_free). */
+int fed_progress_list(struct fed_progress_row **rows, int *n,
+                      struct fed_err *err);
 
 /* Copy out the oldest row with an id above `after`; false if there is none.
  * A scan starts with 0 and goes on with row->id. */

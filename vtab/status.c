@@ -257,9 +257,33 @@ static int status_log(struct fed_db *fdb, struct status_rows *rows,
     status_real(rows, log->first_ms);
     status_real(rows, log->total_ms);
     status_text_or_null(rows, log->error);
+    status_int(rows, log->bytes);
   }
   fed_free(log);
   return SQLITE_OK;
+}
+
+static int status_progress(struct fed_db *fdb, struct status_rows *rows,
+                           struct fed_err *err)
+{
+  struct fed_progress_row *list = NULL;
+  int n = 0;
+  int rc = fed_progress_list(&list, &n, err);
+
+  (void)fdb;
+  for (int i = 0; i < n && rc == SQLITE_OK; i++) {
+    const struct fed_progress_row *run = &list[i];
+
+    status_text(rows, run->server);
+    status_text(rows, run->sql);
+    status_real(rows, run->time);
+    status_real(rows, run->ms);
+    status_int(rows, run->rows);
+    status_int(rows, run->bytes);
+    status_real(rows, run->ms > 0 ? (double)run->rows * 1e3 / run->ms : 0);
+  }
+  fed_free(list);
+  return rc;
 }
 
 static void status_help_row(struct status_rows *rows, const char *name,
@@ -318,9 +342,14 @@ const struct status_table status_tables[] = {
    .help = "the connections to each server, and counters"},
   {.name = "fed_log",
    .columns = "id INT, time REAL, server TEXT, sql TEXT, rows INT,"
-              " first_ms REAL, total_ms REAL, error TEXT", .ncol = 8,
+              " first_ms REAL, total_ms REAL, error TEXT, bytes INT", .ncol = 9,
    .fill = status_log,
    .help = "the last 1000 remote statements of this process"},
+  {.name = "fed_progress",
+   .columns = "server TEXT, sql TEXT, time REAL, ms REAL, rows INT,"
+              " bytes INT, rate REAL", .ncol = 7,
+   .fill = status_progress,
+   .help = "the remote statements that run now in this process"},
   {.name = "fed_explain",
    .columns = "scan INT, \"table\" TEXT, server TEXT, part TEXT, item,"
               " verdict TEXT, why TEXT, sql HIDDEN", .ncol = 7,
@@ -342,7 +371,7 @@ const struct status_table status_tables[] = {
    .ncol = 4,
    .fill = status_help,
    .help = "every function, module and table, one line each"},
-  {.name = NULL                                            },
+  {.name = NULL },
 };
 
 /* ---- the module -------------------------------------------------------- */

@@ -378,17 +378,22 @@ static void t_describe(struct run *r)
 /* ---- decorators --------------------------------------------------------- */
 
 struct told {
-  int n;
-  int64_t rows;
+  int nbegin, n;
+  int64_t rows, bytes;
   bool times, error;
 };
 
-static void tell(void *ctx, const struct fed_trace *trace)
+static void tell(void *ctx, struct fed_trace *trace)
 {
   struct told *told = ctx;
 
+  if (trace->running) {
+    told->nbegin++;
+    return;
+  }
   told->n++;
   told->rows = trace->rows;
+  told->bytes = trace->bytes;
   told->times = trace->start_us > 0 && trace->first_us >= 0 &&
                 trace->total_us >= trace->first_us;
   told->error = trace->error != NULL;
@@ -409,8 +414,10 @@ static void t_trace(struct run *r)
   rows(r, "SELECT n FROM conform_d WHERE n < 3 ORDER BY n", NULL, 0, NULL, 0,
        &out);
   check_text(r, "a traced statement gives its rows", out.s, "i:0;i:1;i:2");
-  check(r, "and is told once", told.n == 1);
+  check(r, "its begin is told once", told.nbegin == 1);
+  check(r, "and its end", told.n == 1);
   check(r, "with its rows", told.rows == 3);
+  check(r, "and their bytes", told.bytes >= 12);
   check(r, "and its times", told.times);
   check(r, "and no error", !told.error);
   rows(r, "SELECT * FROM conform_none", NULL, 0, NULL, 0, &out);
@@ -454,9 +461,10 @@ static void (*const tests[])(struct run *) = {
   t_values,      t_nul,           t_big,        t_wide,      t_nulls,
   t_packets,     t_changes,       t_reset,      t_reset_tx,  t_cache,
   t_classes,     t_mismatch,      t_cancel,     t_deadline,  t_interrupt,
-  t_transaction, t_failed_commit, t_savepoints, t_read_only, t_unsettled,
-  t_session,     t_fork,          t_killed,     t_fake,      t_catalog,
-  t_describe,    t_trace,         t_literals,   t_texts,     t_midway,
+  t_transaction, t_failed_commit, t_savepoints, t_read_only, t_guard,
+  t_share,       t_unsettled,     t_session,    t_fork,      t_killed,
+  t_fake,        t_catalog,       t_describe,   t_trace,     t_literals,
+  t_texts,       t_midway,
 #ifdef FED_TEST
   t_faults,
 #endif
