@@ -222,26 +222,28 @@ static inline bool copy_length(char **p, const char *end, int *len)
 static int copy_decode(struct fed_pg_stmt *st, char *p, char *end,
                        struct fed_err *err)
 {
-  int ncol = st->base.ncol;
+  struct fed_pg_col *col = st->col, *last = col + st->base.ncol - 1;
+  struct fed_value *out = st->base.row;
   int next = -1;
 
-  if (ncol > 0 && !copy_length(&p, end, &next))
+  if (col <= last && !copy_length(&p, end, &next))
     return copy_garbled(st, "cut short", err);
-  for (int i = 0; i < ncol; i++) {
+  for (; col <= last; col++, out++) {
     char *bytes = p;
     int len = next;
     int rc;
 
     p += len > 0 ? len : 0;
-    if (i + 1 < ncol && !copy_length(&p, end, &next))
+    if (col < last && !copy_length(&p, end, &next))
       return copy_garbled(st, "cut short", err);
     if (len < 0) {
-      st->base.row[i] = fed_value_null();
+      *out = fed_value_null();
       continue;
     }
     bytes[len] = 0;
-    rc = st->col[i].decode(&st->col[i], bytes, len, &st->base.row[i]);
-    if (rc != SQLITE_OK) return fed_pg_bad_value(st, i, len, rc, err);
+    rc = col->decode(col, bytes, len, out);
+    if (rc != SQLITE_OK)
+      return fed_pg_bad_value(st, (int)(col - st->col), len, rc, err);
   }
   return p == end ? SQLITE_ROW : copy_garbled(st, "too long", err);
 }

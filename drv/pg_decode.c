@@ -43,7 +43,8 @@ enum {
   PG_UUID = 2950,
 };
 
-#define PG_DAY INT64_C(86400000000) /* microseconds */
+#define PG_DAY      INT64_C(86400000000) /* microseconds */
+#define PG_DATE_MIN (-2451545)           /* 4714-11-24 BC, days */
 
 /* ---- bytes ------------------------------------------------------------- */
 
@@ -216,18 +217,21 @@ static char *pg_two(char *to, uint32_t v)
 
 /*
  * Days since 2000-01-01 -> YYYY-MM-DD in the proleptic Gregorian calendar.
- * The year is counted from 1 March, so that the leap day is its last day and
- * every month before it has a fixed place. *bc: " BC" must follow.
+ * The year is counted from 1 March, so that the leap day is its last day; the
+ * divisions are those of Neri and Schneider, "Euclidean affine functions and
+ * their application to calendar algorithms". *bc: " BC" must follow.
  */
 static char *pg_put_date(char *to, int64_t days, bool *bc)
 {
-  int64_t d = days + 730425;                        /* since 0000-03-01 */
-  int64_t era = (d >= 0 ? d : d - 146096) / 146097; /* of 400 years */
-  uint32_t doe = (uint32_t)(d - era * 146097);
-  uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-  uint32_t mp = (5 * doy + 2) / 153; /* 0 is March */
-  int64_t year = yoe + era * 400 + (mp >= 10);
+  /* Since 1 March of the year -6000. */
+  uint64_t n = (uint64_t)(days + 730425 + 15 * 146097) * 4 + 3;
+  uint64_t century = n / 146097;
+  uint32_t of_century = (uint32_t)(n - century * 146097) / 4;
+  uint64_t p = UINT64_C(2939745) * (of_century * 4 + 3);
+  uint32_t of_year = (uint32_t)p / 2939745 / 4;
+  uint32_t month = 2141 * of_year + 197913; /* in its upper half */
+  bool next = of_year >= 306;               /* January and February */
+  int64_t year = (int64_t)(century * 100 + (p >> 32)) - 6000 + next;
 
   /* There is no year 0: the one before 1 is 1 BC. */
   *bc = year <= 0;
@@ -237,9 +241,9 @@ static char *pg_put_date(char *to, int64_t days, bool *bc)
   else
     to = fed_pg_digits(to, (uint64_t)year, 4);
   *to++ = '-';
-  to = pg_two(to, mp < 10 ? mp + 3 : mp - 9);
+  to = pg_two(to, (month >> 16) - (next ? 12 : 0));
   *to++ = '-';
-  return pg_two(to, doy - (153 * mp + 2) / 5 + 1);
+  return pg_two(to, (month & 0xFFFF) / 2141 + 1);
 }
 
 static char *pg_put_time(char *to, int64_t us)
@@ -287,6 +291,7 @@ static int pg_date(struct fed_pg_col *col, char *p, int len,
     *out = fed_value_cstr(days > 0 ? "infinity" : "-infinity");
     return SQLITE_OK;
   }
+  if (days < PG_DATE_MIN) return SQLITE_CORRUPT;
   end = pg_put_date(col->small, days, &bc);
   return pg_small(col, end, bc, out);
 }
@@ -317,6 +322,7 @@ static int pg_timestamp(struct fed_pg_col *col, char *p, int len,
     return SQLITE_OK;
   }
   day = us / PG_DAY - (us % PG_DAY < 0);
+  if (day < PG_DATE_MIN) return SQLITE_CORRUPT;
   end = pg_put_date(col->small, day, &bc);
   *end++ = ' ';
   end = pg_put_time(end, us - day * PG_DAY);

@@ -24,7 +24,8 @@ enum {
   PG_NINF = 0xF000,
 };
 
-static int pg_numeric_read(struct pg_numeric *num, const char *p, int len)
+static inline int pg_numeric_read(struct pg_numeric *num, const char *p,
+                                  int len)
 {
   if (len < 8) return SQLITE_CORRUPT;
   num->ndigits = fed_pg_u16(p);
@@ -71,7 +72,7 @@ static char *pg_put_numeric(char *to, const struct pg_numeric *num)
   return point + num->dscale;
 }
 
-static const char *pg_special(int sign)
+static inline const char *pg_special(int sign)
 {
   switch (sign) {
   case PG_NAN:
@@ -121,7 +122,8 @@ static const double pg_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
  * false when it has more than 18 digits. One pass over the digits, for this
  * is done for each number of a scan.
  */
-static bool pg_whole(const struct pg_numeric *num, int *places, uint64_t *out)
+static inline bool pg_whole(const struct pg_numeric *num, int *places,
+                            uint64_t *out)
 {
   int power = num->weight;
   uint64_t v = 0;
