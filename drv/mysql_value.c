@@ -12,6 +12,31 @@
 
 /* ---- from parts to values ---------------------------------------------- */
 
+/* Member by member: a struct built elsewhere and copied would be read wider
+ * than it was written, for which the processor has to wait. */
+static void my_set_text(struct fed_value *out, enum fed_type type, bool cstr,
+                        const char *p, size_t n)
+{
+  out->type = type;
+  out->cstr = cstr;
+  out->size = (int64_t)n;
+  out->p = p;
+}
+
+static void my_set_int(struct fed_value *out, int64_t i)
+{
+  out->type = FED_INT;
+  out->i = i;
+}
+
+static void my_set_real(struct fed_value *out, double r)
+{
+  struct fed_value value = fed_value_real(r);
+
+  out->type = value.type;
+  out->r = value.r;
+}
+
 static char *my_two(char *p, unsigned value)
 {
   p[0] = (char)('0' + value / 10 % 10);
@@ -50,7 +75,8 @@ static char *my_write_time(char *p, const MYSQL_TIME *t)
   return p;
 }
 
-static struct fed_value my_when(struct fed_mysql_col *col, const MYSQL_TIME *t)
+static void my_when(struct fed_mysql_col *col, const MYSQL_TIME *t,
+                    struct fed_value *out)
 {
   char *p = col->text;
 
@@ -65,36 +91,42 @@ static struct fed_value my_when(struct fed_mysql_col *col, const MYSQL_TIME *t)
     }
   }
   *p = 0;
-  return (struct fed_value){
-    .type = FED_TEXT, .cstr = true, .size = p - col->text, .p = col->text};
+  my_set_text(out, FED_TEXT, true, col->text, (size_t)(p - col->text));
 }
 
-static struct fed_value my_unsigned(struct fed_mysql_col *col, uint64_t u)
+static void my_unsigned(struct fed_mysql_col *col, uint64_t u,
+                        struct fed_value *out)
 {
   char *end = col->text + sizeof col->text - 1;
   char *p = end;
 
-  if (u <= INT64_MAX) return fed_value_int((int64_t)u);
+  if (u <= INT64_MAX) {
+    my_set_int(out, (int64_t)u);
+    return;
+  }
   for (*p = 0; u; u /= 10)
     *--p = (char)('0' + u % 10);
-  return (struct fed_value){
-    .type = FED_TEXT, .cstr = true, .size = end - p, .p = p};
+  my_set_text(out, FED_TEXT, true, p, (size_t)(end - p));
 }
 
-static struct fed_value my_integer(struct fed_mysql_col *col, int64_t i)
+static void my_integer(struct fed_mysql_col *col, int64_t i,
+                       struct fed_value *out)
 {
-  return col->is_unsigned ? my_unsigned(col, (uint64_t)i) : fed_value_int(i);
+  if (col->is_unsigned)
+    my_unsigned(col, (uint64_t)i, out);
+  else
+    my_set_int(out, i);
 }
 
 /* BIT(n) comes as its bytes, the highest first. */
-static struct fed_value my_bits(struct fed_mysql_col *col,
-                                const unsigned char *p, size_t n)
+static void my_bits(struct fed_mysql_col *col, const unsigned char *p, size_t n,
+                    struct fed_value *out)
 {
   uint64_t u = 0;
 
   for (size_t i = 0; i < n && i < 8; i++)
     u = u << 8 | p[i];
-  return my_unsigned(col, u);
+  my_unsigned(col, u, out);
 }
 
 /*
@@ -137,21 +169,21 @@ static bool my_decimal(const struct fed_mysql_col *col, const char *p, size_t n,
 
   if (!my_digits(p, n, &value, &scale)) return false;
   if (col->form == FED_MYSQL_DECINT)
-    *out = fed_value_int(value);
+    my_set_int(out, value);
   else if (scale < (int)FED_LEN(power))
-    *out = fed_value_real((double)value / power[scale]);
+    my_set_real(out, (double)value / power[scale]);
   return col->form == FED_MYSQL_DECINT || scale < (int)FED_LEN(power);
 }
 
-static struct fed_value my_string(const struct fed_mysql_col *col,
-                                  const char *p, size_t n)
+static void my_string(const struct fed_mysql_col *col, const char *p, size_t n,
+                      struct fed_value *out)
 {
-  if (col->form == FED_MYSQL_BLOB) return fed_value_blob(p, (int64_t)n);
   /* Columns come trimmed, expressions of type CHAR may not. */
   if (col->form == FED_MYSQL_CHAR)
     while (n > 0 && p[n - 1] == ' ')
       n--;
-  return fed_value_text(p, (int64_t)n);
+  my_set_text(out, col->form == FED_MYSQL_BLOB ? FED_BLOB : FED_TEXT, false, p,
+              n);
 }
 
 /* ---- from the bytes of a row ------------------------------------------- */
@@ -230,7 +262,7 @@ static bool my_integer_bytes(struct fed_mysql_col *col, struct my_rest *rest,
     i = col->is_unsigned ? (int64_t)my_low2(p) : (int16_t)my_low2(p);
   else
     i = col->is_unsigned ? (int64_t)*p : (int8_t)*p;
-  *out = my_integer(col, i);
+  my_integer(col, i, out);
   return true;
 }
 
@@ -253,7 +285,7 @@ static bool my_real_bytes(const struct fed_mysql_col *col, struct my_rest *rest,
     r = (double)f;
   }
   rest->p += n;
-  *out = fed_value_real(r);
+  my_set_real(out, r);
   return true;
 }
 
@@ -286,7 +318,7 @@ static bool my_when_bytes(struct fed_mysql_col *col, const unsigned char *p,
     }
     if (n == 11) t.second_part = my_low4(p + 7);
   }
-  *out = my_when(col, &t);
+  my_when(col, &t, out);
   return true;
 }
 
@@ -298,7 +330,7 @@ static bool my_string_bytes(const struct fed_mysql_col *col,
   size_t n;
 
   if (!my_sized(rest, &p, &n)) return false;
-  *out = my_string(col, (const char *)p, n);
+  my_string(col, (const char *)p, n, out);
   if (out->type != FED_TEXT || memchr(p, 0, (size_t)out->size)) return true;
   out->cstr = true;
   rest->zero = (char *)p + out->size;
@@ -328,7 +360,7 @@ static bool my_value_bytes(struct fed_mysql_col *col, struct my_rest *rest,
     return my_sized(rest, &p, &n) && my_when_bytes(col, p, n, out);
   case FED_MYSQL_BITS:
     if (!my_sized(rest, &p, &n)) return false;
-    *out = my_bits(col, p, n);
+    my_bits(col, p, n, out);
     return true;
   case FED_MYSQL_DECINT:
   case FED_MYSQL_DECREAL:
@@ -387,21 +419,21 @@ static bool my_value(struct fed_mysql_col *col, struct fed_value *out)
   case FED_MYSQL_INT2:
   case FED_MYSQL_INT4:
   case FED_MYSQL_INT8:
-    *out = my_integer(col, col->fixed.i);
+    my_integer(col, col->fixed.i, out);
     break;
   case FED_MYSQL_FLOAT:
-    *out = fed_value_real((double)col->fixed.f);
+    my_set_real(out, (double)col->fixed.f);
     break;
   case FED_MYSQL_DOUBLE:
-    *out = fed_value_real(col->fixed.r);
+    my_set_real(out, col->fixed.r);
     break;
   case FED_MYSQL_DATE:
   case FED_MYSQL_DATETIME:
   case FED_MYSQL_TIME:
-    *out = my_when(col, &col->fixed.t);
+    my_when(col, &col->fixed.t, out);
     break;
   case FED_MYSQL_BITS:
-    *out = my_bits(col, col->fixed.bits, col->length);
+    my_bits(col, col->fixed.bits, col->length, out);
     break;
   case FED_MYSQL_DECINT:
   case FED_MYSQL_DECREAL:
@@ -409,9 +441,9 @@ static bool my_value(struct fed_mysql_col *col, struct fed_value *out)
   case FED_MYSQL_TEXT:
   case FED_MYSQL_CHAR:
   case FED_MYSQL_BLOB:
-    *out = my_string(
-      col, col->bound == MYSQL_TYPE_BLOB ? col->data : col->fixed.digits,
-      col->length);
+    my_string(col,
+              col->bound == MYSQL_TYPE_BLOB ? col->data : col->fixed.digits,
+              col->length, out);
     break;
   }
   return true;

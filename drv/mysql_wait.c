@@ -526,8 +526,7 @@ int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
     if (rc != SQLITE_OK) return rc;
     if (my_wire_row(&w)) return w.rc == SQLITE_OK ? SQLITE_ROW : w.rc;
   }
-#endif
-#if !FED_MYSQL_ASYNC
+#else
   /* This library does not ask while it waits, so ask before. */
   rc = fed_wait_check(wait, w.what, err);
   if (rc != SQLITE_OK) return rc;
