@@ -82,9 +82,9 @@ SOFLAGS  := -shared -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
 # A call to SQLite that misses the extension's API table fails at link time.
 NOUNDEF  := -Wl,-z,defs
 
-.PHONY: all libs objs units benches run-tests demo test check asan ubsan tsan \
-  valgrind cov fuzz bench fmt fmt-check lint docs deps install uninstall dist \
-  clean FORCE
+.PHONY: all libs objs units benches run-tests demo test diff mutate check \
+  asan ubsan tsan valgrind cov fuzz bench fmt fmt-check lint docs deps install \
+  uninstall dist clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -189,6 +189,13 @@ test:
 	$(sub) run-tests
 run-tests: $(BUILD)/test/dbfed.so units $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core $(TESTS)
+
+# Random queries, as many as DIFF_QUERIES says; then whether they notice a
+# decision table that is wrong. See test/diff/diff.tcl.
+diff: $(BUILD)/test/dbfed.so
+	$(Q)$(RUN) --show --limit 86400 --ext $(BUILD)/test/dbfed.so 'diff_*'
+mutate: $(BUILD)/test/dbfed.so
+	$(Q)DIFF_MUTATE=1 $(RUN) --show --limit 3600 --ext $(BUILD)/test/dbfed.so 'diff_*'
 
 # Writes what is generated, then runs every example.
 docs: $(BUILD)/test/dbfed.so $(DECISIONS)

@@ -9,6 +9,7 @@
 #   --wrap CMD   a prefix to each test's command, such as valgrind
 #   --limit S    seconds until a file is killed and counts as failed (300)
 #   --keep       leave the temporary folder
+#   --show       what passed shows its output, too
 #
 # A glob names test/NAME.test or test/unit/NAME.c, with or without the ending.
 # Files that say `need pg` or `need mysql` (a comment will do) get a database
@@ -22,7 +23,8 @@ set here [file dirname [file normalize [info script]]]
 set root [file dirname $here]
 source $here/servers.tcl
 
-array set option {-j 2 --ext "" --unit "" --wrap "" --limit 300 --keep 0}
+array set option {-j 2 --ext "" --unit "" --wrap "" --limit 300 --keep 0
+  --show 0}
 array set total {pass 0 fail 0 skip 0}
 set running 0
 set server_env {}
@@ -37,8 +39,8 @@ proc parse_options {args} {
   set globs {}
   while {[llength $args]} {
     set args [lassign $args word]
-    if {$word eq "--keep"} {
-      set option(--keep) 1
+    if {$word in {--keep --show}} {
+      set option($word) 1
     } elseif {[info exists option($word)]} {
       if {![llength $args]} { usage "$word needs a value" }
       set args [lassign $args option($word)]
@@ -230,7 +232,7 @@ proc report {job broken status} {
   puts [format "%-4s %-28s %5d passed %3d failed %3d skipped %7.2f s" \
     [expr {$fail ? "FAIL" : "ok"}] [dict get $job name] \
     $pass $fail $skip $seconds]
-  if {$fail} { puts [string trim $text \n] }
+  if {$fail || $::option(--show)} { puts [string trim $text \n] }
   flush stdout
 }
 

@@ -238,8 +238,9 @@ proc pattern {v} {
     1 {string cat % [string range $s 1 $cut] %}
     1 {string cat $s}
     1 {string cat [string toupper [string range $s 0 [expr {$cut - 1}]]] %}
-    1 {string cat [string replace $s $cut $cut _]}
-    1 {string cat [string replace $s $cut end _%]}
+    2 {string cat [string replace $s $cut $cut _]}
+    2 {string cat [string replace $s $cut end _%]}
+    1 {string cat [string range $s 0 [expr {$cut - 1}]] % [string index $s end]}
     1 {pick {a% % {} _ 5% %b 1% 2024% \\% x\\% A% %\\ a%% __%}}
   }]
   return '[string map {' ''} $s]'
@@ -511,7 +512,11 @@ set plain_kinds {s exact}
 proc wanted_term {a column op} {
   lassign $column c v
   switch $op {
-    isnull { return [t $c IS NULL] }
+    isnull {
+      # Of a column that is NOT NULL SQLite does not ask it, but so.
+      if {[chance 40]} { return [t $c IS [parameter NULL]] }
+      return [t $c IS NULL]
+    }
     notnull { return [t $c [pick {{IS NOT NULL} {< 'abc'} {< x''}}]] }
     like - glob {
       # With a prefix that may be a number no range comes along.
@@ -527,7 +532,8 @@ proc wanted_term {a column op} {
     like { return [t $c LIKE [pattern $v]] }
     glob { return [t $c GLOB [glob_pattern $v]] }
   }
-  list s [list v [t $c]] [t $op] [rhs $a $v]
+  list s [list v [t $c]] [t $op] [some {
+    6 {rhs $a $v} 4 {list v [t [near $v]]} 2 {list v [t [pick $::nasty]]}}]
 }
 proc sorted_query {a column} {
   lassign $column c v info

@@ -218,7 +218,7 @@ proc random_type {kind} {
       lappend few 1 [list $type $quoting $pool $more]
     }
   }
-  if {[info exists few] && [chance 50]} { set choices $few }
+  if {[info exists few] && [chance 65]} { set choices $few }
   set total 0
   foreach {weight choice} $choices { incr total $weight }
   set roll [rnd $total]
@@ -235,7 +235,7 @@ proc random_column {kind name} {
   set values $more
   if {$pool ne ""} { set values [concat $more $value($pool)] }
   set few [lrange [shuffled $values] 0 [expr {5 + [rnd 25]}]]
-  set notnull [chance 12]
+  set notnull [chance [expr {$::wanted_share == 100 ? 40 : 12}]]
   return [dict create name $name type $type \
             domain [lmap v $few { literal $kind $quoting $v }] \
             nulls [pick {0 5 10 10 10 30 80}] notnull $notnull]

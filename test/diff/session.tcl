@@ -60,7 +60,7 @@ proc session_likely {kind} {
   set likely {utf16 8 view 50}
   if {$kind ne "sqlite"} { return $likely }
   foreach row $::term_rows {
-    if {![dict exists $::wanted [dict get $row row]] || [dict get $row classes] ne "any"} continue
+    if {![dict exists $::wanted [dict get $row row]] || "any" ni [dict get $row classes]} continue
     if {"nocase" in [dict get $row compare]} {
       dict set likely utf16 $::wanted_share
     } elseif {"bytes" ni [dict get $row compare]} {
