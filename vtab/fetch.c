@@ -42,10 +42,11 @@ static void fetch_release(struct fetch *fetch, bool keep)
   fed_stmt_put(fetch->stmt, keep, &wait);
   fetch->stmt = NULL;
   /* What only read has nothing to lose by it; a failure drops the session. */
-  if (fetch->in_tx && !fetch->conn->broken)
-    fed_conn_rollback(fetch->conn, &wait, &ignored);
-  if (fetch->fenced && !fetch->conn->broken)
-    fed_conn_rollback_to(fetch->conn, FETCH_FENCE, &wait, &ignored);
+  if (fetch->conn && !fetch->conn->broken) {
+    if (fetch->in_tx) fed_conn_rollback(fetch->conn, &wait, &ignored);
+    if (fetch->fenced)
+      fed_conn_rollback_to(fetch->conn, FETCH_FENCE, &wait, &ignored);
+  }
   fetch->in_tx = fetch->fenced = false;
   if (fetch->view && fetch->conn)
     fed_view_return(fetch->view, fetch->conn);
