@@ -150,7 +150,7 @@ static int bind_pad_list(struct bind *bind, int *nvalue, int max,
 /* How often a term of this form names its value. */
 static int bind_times(enum term_form form)
 {
-  return form == FORM_DATE ? 3 : form == FORM_BOTH ? 2 : 1;
+  return form == FORM_BOTH ? 2 : 1;
 }
 
 /* What the whole list makes of its term. */
@@ -378,8 +378,9 @@ static int bind_value(struct bind *bind, const struct fed_column *col,
     return bind_pattern(bind, col, now, value, err);
   /* Where the scan may go on after its LIMIT, values are needed again. */
   for (int i = 0; i < times && rc == SQLITE_OK; i++)
-    rc = bind->plan->limit ? bind_copy_arg(bind, value, err)
-                           : bind_arg(bind, value, err);
+    rc = bind->plan->limit || bind->plan->peek || bind->plan->guard
+           ? bind_copy_arg(bind, value, err)
+           : bind_arg(bind, value, err);
   return rc;
 }
 
@@ -445,7 +446,7 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 
   bind_forget(bind);
   bind->limit = -1;
-  bind->as_planned = plan->limit == 0;
+  bind->as_planned = plan->limit == 0 && !plan->peek;
   for (int i = 0; i < plan->nterm; i++) {
     struct term_now *now = &bind->now[i];
     const struct fed_column *col = &table->rel.col[term[i].col];
@@ -470,6 +471,10 @@ int bind_values(struct bind *bind, const struct fed_table *table,
       (now->nvalue == 1 || (term[i].in && plan->dialect->arrays));
   }
   if (plan->limit && all) bind->limit = bind_limit(plan, argv);
+  if (plan->peek && all) bind->limit = 1;
+  /* Rows given are remembered only under a limit. */
+  bind->first =
+    plan->guard && (bind->limit >= 0 || plan->nulls != PLAN_NULLS_LEFT);
   return SQLITE_OK;
 }
 
@@ -539,6 +544,7 @@ const char *bind_sql(struct bind *bind, const struct fed_table *table,
 
   if (bind->as_planned && count == bind->plan->count) return idxstr;
   fed_str_reset(&bind->sql);
-  deparse(table, bind->plan, bind->now, bind->limit, count, &bind->sql);
+  deparse(table, bind->plan, bind->now, bind->limit, count, bind->first,
+          &bind->sql);
   return bind->sql.nomem || bind->sql.full ? NULL : bind->sql.s;
 }

@@ -47,6 +47,18 @@ static void deparse_compare(struct deparse_to *to, const struct fed_column *col,
   deparse_param(to, col->class);
 }
 
+/* The text of the value that was bound last, of the column's own type. */
+static void deparse_same_text(struct deparse_to *to,
+                              const struct fed_column *col, enum term_op op)
+{
+  const char *before = to->dialect->text_before(col);
+
+  deparse_text(to, col);
+  fed_str_addf(to->sql, " %s %s", deparse_op[op], before ? before : "");
+  fed_dialect_param(to->dialect, to->sql, col->class, to->nparam);
+  fed_str_add(to->sql, to->dialect->text_after(col));
+}
+
 static void deparse_compare_text(struct deparse_to *to,
                                  const struct fed_column *col, enum term_op op)
 {
@@ -102,8 +114,8 @@ static void deparse_list(struct deparse_to *to, const struct fed_column *col,
  * So those are compared as texts, and only those. Whatever is less than a
  * date of four digits has four digits or lies before them:
  *
- *    (col < $1 AND (col >= '0001-01-01' OR text < $2)
- *     OR col >= '10000-01-01' AND text < $3)
+ *    (col < $1 AND (col >= '0001-01-01' OR text < $1::text)
+ *     OR col >= '10000-01-01' AND text < $1::text)
  */
 static void deparse_date(struct deparse_to *to, const struct fed_column *col,
                          enum term_op op)
@@ -118,12 +130,12 @@ static void deparse_date(struct deparse_to *to, const struct fed_column *col,
   deparse_name(to, col);
   fed_str_add(to->sql, less ? early[0] : late[0]);
   fed_str_add(to->sql, " OR ");
-  deparse_compare_text(to, col, op);
+  deparse_same_text(to, col, op);
   fed_str_add(to->sql, ") OR ");
   deparse_name(to, col);
   fed_str_add(to->sql, less ? late[1] : early[1]);
   fed_str_add(to->sql, " AND ");
-  deparse_compare_text(to, col, op);
+  deparse_same_text(to, col, op);
   fed_str_addc(to->sql, ')');
 }
 
@@ -283,8 +295,25 @@ static void deparse_term(struct deparse_to *to, const struct fed_column *col,
 
 /* ---- clauses ----------------------------------------------------------- */
 
-static void deparse_where(struct deparse_to *to, const struct plan *plan,
-                          const struct term_now *now)
+/* Is the order by this column, a date, that of the first attempt? */
+static bool deparse_is_guarded(const struct deparse_to *to,
+                               const struct plan *plan, int16_t col)
+{
+  for (int i = 0; i < plan->norder; i++)
+    if (plan_orders(plan)[i].col == col)
+      return term_sorts(to->dialect, &to->table->rel.col[col]) == FORM_DATE;
+  return false;
+}
+
+/*
+ * How a WHERE is written: with every term as it is; or in the first attempt,
+ * where a date that is sorted by has no odd years, or to look for those.
+ */
+enum deparse_which { DEPARSE_ALL, DEPARSE_FIRST, DEPARSE_ODD };
+
+/* Says whether it wrote anything. */
+static bool deparse_where(struct deparse_to *to, const struct plan *plan,
+                          const struct term_now *now, enum deparse_which which)
 {
   const struct plan_term *term = plan_terms(plan);
   const char *joint = " WHERE ";
@@ -295,6 +324,14 @@ static void deparse_where(struct deparse_to *to, const struct plan *plan,
       now ? now[i] : term_planned(to->dialect, col, (enum term_op)term[i].op);
 
     if (term[i].implied || one.use == TERM_DROP) continue;
+    if (which != DEPARSE_ALL && one.form == FORM_DATE && one.use == TERM_BIND &&
+        deparse_is_guarded(to, plan, term[i].col)) {
+      one.form = FORM_BARE;
+      if (which == DEPARSE_ODD) {
+        to->nparam++;
+        continue;
+      }
+    }
     if (one.use == TERM_ALWAYS)
       one = term_planned(to->dialect, col, TERM_NOTNULL);
     fed_str_add(to->sql, joint);
@@ -304,24 +341,114 @@ static void deparse_where(struct deparse_to *to, const struct plan *plan,
     else
       deparse_term(to, col, &one);
   }
+  return strcmp(joint, " AND ") == 0;
+}
+
+/* ---- order ------------------------------------------------------------- */
+
+/* `col OP 'text'`, where the text is one that every type's input knows. */
+static void deparse_literal(struct deparse_to *to, const struct fed_column *col,
+                            const char *rest)
+{
+  deparse_name(to, col);
+  fed_str_add(to->sql, rest);
+}
+
+/* Rows that the server sorts elsewhere than SQLite. */
+static void deparse_odd(struct deparse_to *to, const struct fed_column *col,
+                        enum term_form form)
+{
+  if (form == FORM_NUMBER) {
+    deparse_literal(to, col, " = 'NaN'");
+    return;
+  }
+  deparse_literal(to, col, " < '0001-01-01' AND ");
+  deparse_literal(to, col, " > '-infinity' OR ");
+  deparse_literal(to, col, " >= '10000-01-01' AND ");
+  deparse_literal(to, col, " < 'infinity'");
+}
+
+/* ... AND NOT EXISTS (SELECT 1 FROM t WHERE ... AND (col is odd, or NULL)) */
+static void deparse_none(struct deparse_to *to, const struct plan *plan,
+                         const struct term_now *now,
+                         const struct fed_column *col, enum term_form form)
+{
+  struct deparse_to inner = *to;
+
+  inner.nparam = 0; /* the same placeholders once more */
+  fed_str_add(to->sql, "NOT EXISTS (SELECT 1 FROM ");
+  fed_dialect_relation(to->dialect, to->sql, &to->table->rel);
+  fed_str_add(to->sql, deparse_where(&inner, plan, now, DEPARSE_ODD)
+                         ? " AND ("
+                         : " WHERE (");
+  if (form == FORM_BARE)
+    deparse_literal(to, col, " IS NULL");
+  else
+    deparse_odd(to, col, form);
+  fed_str_add(to->sql, "))");
+}
+
+/*
+ * In the first attempt the server sorts by the bare columns, so that it can
+ * use an index. It gives nothing if there is a row that it sorts elsewhere
+ * than SQLite would; then the cursor asks again, for the exact order. NULLs
+ * come last when descending: they are left to the second attempt.
+ */
+static void deparse_guard(struct deparse_to *to, const struct plan *plan,
+                          const struct term_now *now)
+{
+  const struct plan_order *order = plan_orders(plan);
+  const char *joint =
+    deparse_where(to, plan, now, DEPARSE_FIRST) ? " AND " : " WHERE ";
+
+  for (int i = -1; i < plan->norder; i++) {
+    const struct fed_column *col =
+      &to->table->rel.col[order[i < 0 ? 0 : i].col];
+    enum term_form form = i < 0 ? FORM_BARE : term_sorts(to->dialect, col);
+
+    if (i < 0 ? plan->nulls == PLAN_NULLS_SAID
+              : form != FORM_DATE && form != FORM_NUMBER)
+      continue;
+    fed_str_add(to->sql, joint);
+    joint = " AND ";
+    if (i < 0 && plan->nulls == PLAN_NULLS_LEFT)
+      deparse_literal(to, col, " IS NOT NULL");
+    else
+      deparse_none(to, plan, now, col, form);
+  }
+}
+
+static void deparse_key(struct deparse_to *to, const struct fed_column *col,
+                        bool first)
+{
+  enum term_form form = term_sorts(to->dialect, col);
+
+  if (form == FORM_TEXT || (form == FORM_DATE && !first)) {
+    deparse_text(to, col);
+  } else if (form == FORM_NUMBER && !first) {
+    fed_str_add(to->sql, "NULLIF(");
+    deparse_name(to, col);
+    fed_str_add(to->sql, ", 'NaN')");
+  } else {
+    deparse_name(to, col);
+  }
 }
 
 /* NULL first ascending and last descending, as SQLite has it. */
-static void deparse_order(struct deparse_to *to, const struct plan *plan)
+static void deparse_order(struct deparse_to *to, const struct plan *plan,
+                          bool first)
 {
   const struct plan_order *order = plan_orders(plan);
 
   for (int i = 0; i < plan->norder; i++) {
     const struct fed_column *col = &to->table->rel.col[order[i].col];
+    bool none = i == 0 && first && plan->nulls != PLAN_NULLS_SAID;
 
     fed_str_add(to->sql, i ? ", " : " ORDER BY ");
-    if (term_sorts(to->dialect, col) == FORM_TEXT)
-      deparse_text(to, col);
-    else
-      deparse_name(to, col);
+    deparse_key(to, col, first);
     if (order[i].desc) fed_str_add(to->sql, " DESC");
     /* Said without need it would keep the server from using its index. */
-    if (!to->dialect->nulls_first && !col->notnull)
+    if (!to->dialect->nulls_first && !col->notnull && !none)
       fed_str_add(to->sql, order[i].desc ? " NULLS LAST" : " NULLS FIRST");
   }
 }
@@ -338,7 +465,7 @@ static void deparse_columns(struct deparse_to *to, const struct plan *plan)
 }
 
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct term_now *now, int64_t limit, bool count,
+             const struct term_now *now, int64_t limit, bool count, bool first,
              struct fed_str *sql)
 {
   struct deparse_to to = {.table = table, .dialect = plan->dialect, .sql = sql};
@@ -350,7 +477,11 @@ void deparse(const struct fed_table *table, const struct plan *plan,
     deparse_columns(&to, plan);
   fed_str_add(sql, " FROM ");
   fed_dialect_relation(to.dialect, sql, &table->rel);
-  deparse_where(&to, plan, now);
-  if (!count) deparse_order(&to, plan);
+  first = first && plan->guard;
+  if (first)
+    deparse_guard(&to, plan, now);
+  else
+    deparse_where(&to, plan, now, DEPARSE_ALL);
+  if (!count) deparse_order(&to, plan, first);
   if (limit >= 0) fed_str_addf(sql, " LIMIT %lld", (long long)limit);
 }

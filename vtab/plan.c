@@ -383,6 +383,47 @@ static void plan_take_columns(const struct fed_table *table, struct plan *plan,
       columns[plan->ncol++] = (int16_t)i;
 }
 
+/* ---- the first attempt ------------------------------------------------- */
+
+#define PLAN_PEEK_ROWS 10000
+
+/*
+ * min() and max() come as an order, of which SQLite takes one row. A query for
+ * a whole column in order looks the same; its second attempt gives the rest,
+ * which costs little beside many rows.
+ */
+static bool plan_may_peek(const struct fed_table *table,
+                          const struct plan *plan, sqlite3_index_info *info)
+{
+  return table->rel.rows >= PLAN_PEEK_ROWS && plan->rows >= PLAN_PEEK_ROWS &&
+         plan->norder == 1 && plan_orders(plan)->col < 63 &&
+         info->colUsed == (sqlite3_uint64)1 << plan_orders(plan)->col &&
+         !plan_wants_limit(info) && sqlite3_vtab_distinct(info) == 0 &&
+         !plan_limit_bar(table, plan, info);
+}
+
+/* Would the server use an index if it need not be exact about the order? */
+static void plan_take_guard(const struct fed_table *table, struct plan *plan)
+{
+  const struct plan_order *order = plan_orders(plan);
+  enum fed_kind kind = table->rel.kind;
+
+  if (!plan->dialect->numbered || plan->norder == 0 ||
+      (kind != FED_KIND_TABLE && kind != FED_KIND_PARTITIONED &&
+       kind != FED_KIND_MATVIEW))
+    return;
+  for (int i = 0; i < plan->norder; i++) {
+    const struct fed_column *col = &table->rel.col[order[i].col];
+    enum term_form form = term_sorts(plan->dialect, col);
+
+    plan->guard |= form == FORM_DATE || form == FORM_NUMBER;
+    if (i == 0 && (plan->limit || plan->peek) && !col->notnull &&
+        form != FORM_TEXT)
+      plan->nulls = order[i].desc ? PLAN_NULLS_LEFT : PLAN_NULLS_NONE;
+  }
+  plan->guard |= plan->nulls != PLAN_NULLS_SAID;
+}
+
 /* ---- xBestIndex -------------------------------------------------------- */
 
 /* SQL and plan as one block that SQLite frees with the statement. */
@@ -394,8 +435,9 @@ static int plan_publish(const struct fed_table *table, const struct plan *plan,
   int rc;
 
   fed_str_init(&sql, FED_STR_SQL);
-  deparse(table, plan, NULL, -1, plan->count, &sql);
+  deparse(table, plan, NULL, -1, plan->count, true, &sql);
   if (plan->limit) fed_str_add(&sql, " LIMIT ?");
+  if (plan->peek) fed_str_add(&sql, " LIMIT 1");
   rc = fed_str_err(&sql, err);
   if (rc == SQLITE_OK) {
     offset = plan_offset(sql.len);
@@ -423,6 +465,8 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
   if (plan_wants_limit(info) && !plan_limit_bar(table, plan, info))
     plan_take_limit(plan, info);
   cost_plan(table, plan, info);
+  plan->peek = plan_may_peek(table, plan, info);
+  plan_take_guard(table, plan);
 }
 
 /*

@@ -129,16 +129,29 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
 
 static int scan_resume(struct scan *scan, struct fed_err *err);
 
+/*
+ * May there be more rows than it gave? A first attempt gives all of them or,
+ * if it cannot give them in order, none; and it may leave the NULLs.
+ */
+static bool scan_is_part(const struct scan *scan)
+{
+  const struct bind *bind = &scan->bind;
+
+  if (bind->limit >= 0 && scan->passed >= bind->limit) return true;
+  return bind->first &&
+         (scan->passed == 0 || scan->plan->nulls == PLAN_NULLS_LEFT);
+}
+
 /* The fetch has moved: what that means to the cursor. */
 static int scan_moved(struct scan *scan, int rc, struct fed_err *err)
 {
   scan->has_rowid = false;
   scan->eof = rc != SQLITE_OK || scan->fetch.eof;
-  if (rc != SQLITE_OK || scan->bind.limit < 0) return rc;
-  if (scan->eof && scan->passed >= scan->bind.limit)
-    return scan_resume(scan, err);
+  if (rc != SQLITE_OK || (scan->bind.limit < 0 && !scan->bind.first)) return rc;
+  if (scan->eof && scan_is_part(scan)) return scan_resume(scan, err);
   if (scan->eof) return SQLITE_OK;
   scan->passed++;
+  if (scan->bind.limit < 0) return SQLITE_OK;
   return rowid_count(&scan->chunk, scan->fetch.row, scan->plan->ncol, err);
 }
 
@@ -225,6 +238,7 @@ static int scan_resume(struct scan *scan, struct fed_err *err)
   int rc;
 
   scan->bind.limit = -1;
+  scan->bind.first = scan->bind.as_planned = false;
   rc = scan_start(scan, true, err);
   while (rc == SQLITE_OK && !scan->eof &&
          rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol))

@@ -19,6 +19,7 @@ struct bind {
   void **held; /* memory that args borrow from */
   int nheld;
   int64_t limit;      /* rows to ask for; -1 all */
+  bool first;         /* the first attempt: there may be more rows, or others */
   bool as_planned;    /* the SQL of idxStr is what to run */
   struct fed_str sql; /* else this */
 };

@@ -418,6 +418,13 @@ struct plan_order {
   bool desc;
 };
 
+/* What the first attempt at an order does about the first key's NULLs. */
+enum plan_nulls {
+  PLAN_NULLS_SAID, /* nothing: the server is told where they belong */
+  PLAN_NULLS_NONE, /* makes sure that there are none: ascending */
+  PLAN_NULLS_LEFT, /* leaves them to the second attempt: descending */
+};
+
 /*
  * What one scan does. Made by xBestIndex, it travels to xFilter behind the
  * SQL text in idxStr (after its final zero), because a plan belongs to one
@@ -426,6 +433,9 @@ struct plan_order {
 struct plan {
   int16_t nterm, norder, ncol;
   bool count;            /* only the number of rows is asked for */
+  bool guard;            /* the order has a first attempt, see deparse.c */
+  enum plan_nulls nulls; /* of it */
+  bool peek;             /* min() or max(), it seems: one row will do */
   double rows;           /* expected; SQLite's estimatedRows */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
@@ -492,10 +502,11 @@ int explain_plan(const struct fed_table *table, const struct plan *plan,
 
 /*
  * Write the plan as remote SQL. `now` has one entry per term, NULL shows the
- * statement as planned. `limit` < 0 writes none.
+ * statement as planned. `limit` < 0 writes none. `first`: the attempt whose
+ * rows are in order, but need not be all.
  */
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct term_now *now, int64_t limit, bool count,
+             const struct term_now *now, int64_t limit, bool count, bool first,
              struct fed_str *sql);
 
 /* Give a value to SQLite. */

@@ -124,7 +124,7 @@ static TERM_TABLE struct term_row {
 
 /*
  * Columns by which the server sorts as SQLite would: `b` by the column, `t`
- * by its text.
+ * by its text; `d` and `n` by the column if there is no odd year and no NaN.
  */
 static TERM_TABLE struct term_sort {
   const struct fed_dialect *dialect;
@@ -138,6 +138,8 @@ static TERM_TABLE struct term_sort {
   {PG, CLASS(INT) | CLASS(BOOL),           CMP_ANY,                 'b'},
   {PG, CLASS(UUID) | CLASS(BLOB),          CMP_ANY,                 'b'},
   {PG, CLASS(TIME) | CLASS(DECIMAL),       CMP_ANY,                 'b'},
+  {PG, DATES,                              CMP_ANY,                 'd'},
+  {PG, FLOATS | DECIMALS,                  CMP_ANY,                 'n'},
   {PG, CLASS(TEXT),                        CMP(BYTES),              'b'},
   {PG, TEXTS | CLASS(OTHER),               CMP_ANY,                 't'},
   {MYSQL, CLASS(INT) | DATES,              CMP_ANY,                 'b'},
