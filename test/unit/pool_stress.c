@@ -676,6 +676,20 @@ static void test_sqlite(uint64_t seed)
 
 #ifdef FED_WITH_PG
 /* pg_terminate_backend, through a server of its own. */
+/* What runs can be watched from any thread. */
+static void watch(void)
+{
+  struct fed_progress_row *rows = NULL;
+  struct fed_err err = FED_ERR_INIT;
+  int n = 0;
+
+  check(fed_progress_list(&rows, &n, &err) == SQLITE_OK, "no progress");
+  for (int i = 0; i < n; i++)
+    check(rows[i].rows >= 0 && strncmp(rows[i].sql, "SELECT", 6) == 0,
+          "progress shows '%s'", rows[i].sql);
+  fed_free(rows);
+}
+
 static void *kill_backends(void *arg)
 {
   static const char sql[] =
@@ -695,6 +709,7 @@ static void *kill_backends(void *arg)
         fed_stmt_execute(stmt, NULL, 0, &wait, &err) == SQLITE_OK)
       while (fed_stmt_step(stmt, &wait, &err) == SQLITE_ROW)
         ++*kills;
+    watch();
     fed_stmt_put(stmt, true, &wait);
     fed_pool_put(conn);
     nap(20000);
