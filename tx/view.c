@@ -89,33 +89,35 @@ void fed_view_drop(struct fed_view *view)
 
 /*
  * A connection in a transaction that shows the view. One that broke while it
- * lay idle in the pool is no reason to fail: nothing was read by it yet.
+ * lay idle in the pool is no reason to fail, for nothing was read by it yet;
+ * nor is a server that speaks the protocol but gives no snapshot a name.
  */
 static int view_begin(struct fed_view *view, bool queue,
-                      const struct fed_begin *begin,
-                      const struct fed_wait *wait, struct fed_conn **out,
-                      struct fed_err *err)
+                      struct fed_begin *begin, const struct fed_wait *wait,
+                      struct fed_conn **out, struct fed_err *err)
 {
-  int rc = SQLITE_OK;
+  bool retried = false;
 
-  for (int attempt = 0; attempt < 2; attempt++) {
+  for (;;) {
     struct fed_conn *conn = NULL;
-    bool stale;
+    bool stale, nameless;
+    int rc = queue ? fed_pool_get(view->server, wait, &conn, err)
+                   : fed_pool_try_get(view->server, wait, &conn, err);
 
-    fed_err_clear(err);
-    rc = queue ? fed_pool_get(view->server, wait, &conn, err)
-               : fed_pool_try_get(view->server, wait, &conn, err);
     if (rc != SQLITE_OK) return rc;
     rc = fed_conn_begin(conn, begin, wait, err);
     *out = conn;
     if (rc == SQLITE_OK) return SQLITE_OK;
-    stale = conn->broken;
+    stale = conn->broken && rc == SQLITE_IOERR && !retried;
     *out = NULL;
     fed_pool_put(conn);
     fed_err_prefix(err, "server '%s': ", fed_server_name(view->server));
-    if (!stale || rc != SQLITE_IOERR) break;
+    nameless = begin->share && (rc == SQLITE_ERROR || rc == SQLITE_PERM);
+    if (!stale && !nameless) return rc;
+    begin->share &= !nameless;
+    retried |= stale;
+    fed_err_clear(err);
   }
-  return rc;
 }
 
 /* The view's first connection says what it shows, later ones look there. */
@@ -156,12 +158,16 @@ static int view_join(struct fed_view *view, bool queue,
   return SQLITE_OK;
 }
 
-static int view_inherited(struct fed_view *view, struct fed_err *err)
+/* A connection of the view can no longer be used: nor can the view. */
+static int view_lose(struct fed_view *view, const struct fed_conn *conn,
+                     struct fed_err *err)
 {
-  fed_err_set(&view->lost, SQLITE_MISUSE,
-              "server '%s': this transaction was begun before fork(): "
-              "ROLLBACK, and run it again",
-              fed_server_name(view->server));
+  bool inherited = fed_pool_inherited(conn);
+
+  fed_err_set(&view->lost, inherited ? SQLITE_MISUSE : SQLITE_ERROR,
+              "server '%s': this transaction %s: ROLLBACK, and run it again",
+              fed_server_name(view->server),
+              inherited ? "was begun before fork()" : "lost its connection");
   *err = view->lost;
   return err->rc;
 }
@@ -197,7 +203,7 @@ int fed_view_lease(struct fed_view *view, bool queue,
   {
     struct view_pin *pin = view_pin(node);
 
-    if (fed_pool_inherited(pin->conn)) return view_inherited(view, err);
+    if (!view_is_usable(pin->conn)) return view_lose(view, pin->conn, err);
     busy = pin->conn;
     if (pin->running && !(busy->caps & FED_CAP_MANY)) continue;
     pin->running++;

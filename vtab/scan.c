@@ -220,6 +220,10 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
 
   if (rc == SQLITE_OK && scan->plan->count && !rows)
     return scan_count(scan, err);
+  /* The end of one row is here with it. The next scan of the statement then
+   * finds the connection free, and needs no other one that sees the same. */
+  if (rc == SQLITE_OK && scan->fetch.group && scan->plan->rows <= 1)
+    rc = fetch_ahead(&scan->fetch, 1, err);
   return scan_moved(scan, rc, err);
 }
 
