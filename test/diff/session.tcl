@@ -47,7 +47,8 @@ proc session_new {kind round} {
   set likely [session_likely $kind]
   set ::session [dict create kind $kind \
     utf16 [expr {$kind eq "sqlite" && [chance [dict get $likely utf16]]}] \
-    view [chance [dict get $likely view]]]
+    view [chance [dict get $likely view]] \
+    transaction [chance 20] options [pick {{} {} {} pool_max=1}]]
   # A host may have a LIKE of its own.
   db eval "PRAGMA case_sensitive_like = [chance 20]"
   set tables [random_tables $kind $round]
@@ -63,6 +64,7 @@ proc session_likely {kind} {
     if {![dict exists $::wanted [dict get $row row]] || "any" ni [dict get $row classes]} continue
     if {"nocase" in [dict get $row compare]} {
       dict set likely utf16 $::wanted_share
+      dict set likely view $::wanted_share
     } elseif {"bytes" ni [dict get $row compare]} {
       dict set likely view $::wanted_share
     }
@@ -73,13 +75,15 @@ proc session_likely {kind} {
 # Make the session's tables everywhere.
 proc session_build {tables} {
   set kind [dict get $::session kind]
+  # What the last session held must be let go before its tables are dropped.
+  catch {db eval COMMIT}
   catch {db eval "SELECT fed_detach('$kind')"}
+  catch {db eval "SELECT fed_server_drop('$kind')"}
   # Views first: SQLite checks what still names the table that goes.
   foreach {type name} [db eval {SELECT type, name FROM main.sqlite_schema
       WHERE type IN ('view', 'table') ORDER BY type DESC}] {
     db eval "DROP $type main.$name"
   }
-  if {$kind eq "sqlite"} { catch {db eval {SELECT fed_server_drop('sqlite')}} }
   remote_drop $kind
   set sql [join [lmap t $tables { table_sql $kind $t }]]
   set names [lmap t $tables { dict get $t name }]
@@ -88,7 +92,7 @@ proc session_build {tables} {
     lappend names v1
   }
   remote_load $kind $sql
-  define_server $kind
+  define_server $kind {*}[dict get $::session options]
   db eval "SELECT fed_attach('$kind')"
   foreach name $names { twin $kind $name $tables }
   set ::tables {}
@@ -107,6 +111,7 @@ proc session_build {tables} {
     if {![dict exists $::tables $n]} continue
     set n}]
   if {$::small_tables eq ""} { set ::small_tables t1 }
+  if {[dict get $::session transaction]} { db eval BEGIN }
 }
 
 # An ordinary table that holds the same values, declared alike.
