@@ -173,6 +173,15 @@ proc table_learn {kind table} {
   return [table_sample $table main.$name $columns]
 }
 
+# SQLite's rules, in their order.
+proc affinity_of {type} {
+  if {$type eq ""} { return none }
+  foreach {pattern affinity} {INT int CHAR|CLOB|TEXT text BLOB none REAL|FLOA|DOUB real} {
+    if {[regexp $pattern $type]} { return $affinity }
+  }
+  return numeric
+}
+
 # How the server compares texts of such a column: see docs/types.md.
 proc textcmp_of {kind table type} {
   if {$kind eq "sqlite" && [dict get $::session utf16]} { return nocase }
@@ -214,6 +223,7 @@ proc session_wanted {} {
 # that are equal and yet not the same.
 proc table_sample {table from columns} {
   set names [lmap c $columns { quoted [dict get $c name] }]
+  set table_name [lindex [split $from .] 1]
   set quotes [join [lmap n $names { string cat "CASE\
     WHEN typeof($n) = 'text' AND instr(hex($n), '00') THEN 'CAST(x''' ||\
       hex($n) || ''' AS TEXT)' WHEN $n = 9e999 THEN '9e999'\
@@ -224,7 +234,9 @@ proc table_sample {table from columns} {
   for {set i 0} {$i < [llength $flat]} {incr i $n} {
     lappend rows [lrange $flat $i [expr {$i + $n - 1}]]
   }
-  set columns [lmap c $columns name $names {
+  set types [db eval {SELECT upper(type) FROM pragma_table_info($table_name)}]
+  set columns [lmap c $columns name $names type $types {
+    dict set c affinity [affinity_of $type]
     dict set c exact [db onecolumn "SELECT count(DISTINCT $name) =
       count(DISTINCT typeof($name) || quote($name)) FROM $from"]
     set c}]
