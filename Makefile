@@ -2,6 +2,7 @@
 #
 #   make              ./dbfed.so                 make test    the whole suite
 #   make demo         a guided tour              make check   all a change needs
+#   make diff         random queries             make mutate  are they sharp?
 #
 # Knobs: DRIVERS="pg mysql sqlite"  CC=clang  DEV=1 (warnings are errors)  V=1
 #        TESTS='scan*' (files to run)  SAN=address,undefined  FUZZ_SECONDS=30
@@ -221,7 +222,8 @@ check:
 # A leak's trace ends inside SQLite (no frame pointers there): to see the whole,
 # run again with ASAN_OPTIONS=fast_unwind_on_malloc=0, which is slow.
 asan: $(BUILD)/asan/dbfed.so $(call programs,asan-core,$(UNITS))
-	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:$(ASAN_OPTIONS) \
+	$(Q)DIFF_QUERIES=500 \
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:$(ASAN_OPTIONS) \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/test/lsan.supp:print_suppressions=0 \
 	$(RUN) --ext $(BUILD)/asan/dbfed.so --unit $(BUILD)/asan-core \
@@ -238,7 +240,7 @@ VALGRIND := valgrind -q --leak-check=full --error-exitcode=99 \
   --errors-for-leak-kinds=definite --show-leak-kinds=definite \
   --suppressions=$(CURDIR)/test/valgrind.supp
 valgrind: $(BUILD)/test/dbfed.so units
-	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=0 \
+	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=0 DIFF_QUERIES=0 \
 	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
 	  --limit 1800 --wrap '$(VALGRIND)' $(TESTS)
 

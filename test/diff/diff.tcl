@@ -6,8 +6,8 @@
 #
 # DIFF_SEED      a number, or `random` (the number is printed)
 # DIFF_QUERIES   how many queries; a new set of tables every DIFF_ROUND (400)
-# DIFF_ONLY      `round query`: that one alone
 # DIFF_STOP      differences until it gives up (5)
+# DIFF_RAW       1: show a difference as it was met
 #
 # A difference is made small (terms, columns, rows go as long as it stays) and
 # printed ready to paste.
@@ -165,7 +165,10 @@ proc report_difference {kind name tree parameters differs} {
   fail $name query $sql parameters $values differs $differs \
     "remote SQL" [join [lrange $sent 0 5] "\n            "] \
     tables "\n[join $tables][expr {[dict get $::session view] ? "(and view v1 over t1)" : ""}]" \
-    local $::local_sql plan [planned $sql]
+    local $::local_sql plan [planned $sql] \
+    session "[dict get $::session options][expr {[dict get $::session \
+      transaction] ? " BEGIN" : ""}] case_sensitive_like=[db onecolumn \
+      {SELECT 'a' NOT LIKE 'A'}]"
 }
 
 # ------------------------------------------------------------ the decisions
@@ -191,14 +194,14 @@ proc never_offered {op} {
   expr {$op in {<> notnull} && [package vcompare [db version] 3.51] < 0}
 }
 
-# What can be sent and was not yet.
-proc want_missing {kind} {
+# What can be sent and was not yet, or less often than that.
+proc want_missing {kind least} {
   set ::term_rows [term_rows $kind]
   set ::wanted {}
   foreach row $::term_rows {
     foreach op [lrange $::op_names 0 end-1] n [dict get $row sent] \
         letter [split [string range [dict get $row fit] 0 end-1] {}] {
-      if {$letter ne "L" && $n < 5 && ![never_offered $op]} { dict lappend ::wanted [dict get $row row] $op }
+      if {$letter ne "L" && $n < $least && ![never_offered $op]} { dict lappend ::wanted [dict get $row row] $op }
     }
   }
 }
@@ -223,6 +226,26 @@ proc coverage {kind} {
   return $missing
 }
 
+# The queries of one set of tables, up to the first that differs.
+proc diff_round {kind seed round n} {
+  if {$::wanted_share < 100} { want_missing $kind 5 }
+  seed [expr {$seed * 1000003 + $round}]
+  session_new $kind $round
+  for {set i 0} {$i < $n} {incr i} {
+    lassign [next_query] tree parameters differs
+    if {$differs eq ""} {
+      pass diff
+      continue
+    }
+    incr ::wrong
+    if {![setting DIFF_RAW 0]} {
+      lassign [shrink $tree $parameters $differs] tree parameters differs
+    }
+    report_difference $kind "round $round query $i" $tree $parameters $differs
+    break
+  }
+}
+
 proc diff_run {kind} {
   if {[setting DIFF_MUTATE] ne ""} { return [mutate_run $kind] }
   set seed [setting DIFF_SEED 4711]
@@ -230,31 +253,21 @@ proc diff_run {kind} {
   set budget [setting DIFF_QUERIES $::diff_budget]
   set per_round [setting DIFF_ROUND 400]
   set stop [setting DIFF_STOP 5]
-  lassign [setting DIFF_ONLY] only_round only_query
   array set ::count {queries 0 found 0}
   puts "diff_$kind: DIFF_SEED=$seed, $budget queries"
   db eval {PRAGMA automatic_index = off}
-  set wrong 0
-  set round [expr {$only_round ne "" ? $only_round : 0}]
-  while {$::count(queries) < $budget && $wrong < $stop} {
-    seed [expr {$seed * 1000003 + $round}]
-    want_missing $kind
-    session_new $kind $round
-    for {set i 0} {$i < $per_round && $::count(queries) < $budget && $wrong < $stop} {incr i} {
-      lassign [next_query] tree parameters differs
-      if {$differs eq ""} { pass diff; continue }
-      if {$only_query ne "" && $i != $only_query} continue
-      incr wrong
-      set keep $::rnd_state
-      if {![setting DIFF_RAW 0]} {
-        lassign [shrink $tree $parameters $differs] tree parameters differs
-      }
-      report_difference $kind "round $round query $i" $tree $parameters $differs
-      seed $seed
-      set i $per_round
-    }
-    if {$only_round ne ""} break
+  set ::wrong 0
+  set round 0
+  while {$::count(queries) < $budget && $::wrong < $stop} {
+    diff_round $kind $seed $round [expr {min($per_round, $budget - $::count(queries))}]
     incr round
+  }
+  # What chance has left out of the decision table is asked for.
+  for {set i 0} {$i < 12 && $budget >= $::diff_budget} {incr i} {
+    want_missing $kind 1
+    if {$::wanted eq ""} break
+    set ::wanted_share 100
+    diff_round $kind $seed [incr round] 60
   }
   set share [expr {100 * $::count(found) / max(1, $::count(queries))}]
   puts "diff_$kind: $::count(queries) queries, $share % with rows"

@@ -311,15 +311,28 @@ proc scalar_subquery {sources v} {
   list s [t ([string cat SELECT] [pick [list max($c) min($c) count(*) count($c)]] FROM] \
     [from_of $inner] $where [t )]
 }
+# A column of the source with the affinity of another, or "".
+proc like_column {source column} {
+  set found {}
+  foreach c [columns_of $source] {
+    if {[dict get $c affinity] eq [dict get $column affinity]} {
+      lappend found [lindex $source 0].[quoted [dict get $c name]]
+    }
+  }
+  return [pick $found]
+}
 proc row_value {sources} {
-  lassign [any_column $sources] c1 v1
-  lassign [any_column $sources] c2 v2
+  lassign [any_column $sources] c1 v1 a1
+  lassign [any_column $sources] c2 v2 a2
   some {
     4 {t ($c1, $c2) [pick {= < <= > >= <> IS}] ($v1, $v2)}
     1 {
+      # Over columns of another affinity SQLite itself is wrong: what a virtual
+      # table takes of a row value's IN it checks again without the affinity.
       lassign [subquery_from {}] inner where
-      set d1 [lindex [any_column [list $inner]] 0]
-      set d2 [lindex [any_column [list $inner]] 0]
+      set d1 [like_column $inner $a1]
+      set d2 [like_column $inner $a2]
+      if {$d1 eq "" || $d2 eq ""} { return [compare $sources] }
       list s [t ($c1, $c2) IN (SELECT $d1, $d2 FROM] [from_of $inner] [t )]
     }
     1 {t ($c1, $c2) IN (VALUES ($v1, $v2), ([near $v1], $v2))}

@@ -12,7 +12,10 @@ proc rnd {n} {
   return [expr {($::rnd_state >> 33) % $n}]
 }
 proc chance {percent} { expr {[rnd 100] < $percent} }
-proc pick {list} { lindex $list [rnd [llength $list]] }
+proc pick {list} {
+  if {$list eq ""} { return "" }
+  lindex $list [rnd [llength $list]]
+}
 # some {weight script ...}: runs one of the scripts, the heavier the likelier.
 proc some {choices} {
   set total 0

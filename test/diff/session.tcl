@@ -47,7 +47,8 @@ proc session_new {kind round} {
   set likely [session_likely $kind]
   set ::session [dict create kind $kind \
     utf16 [expr {$kind eq "sqlite" && [chance [dict get $likely utf16]]}] \
-    view [chance [dict get $likely view]]]
+    view [chance [dict get $likely view]] \
+    transaction [chance 20] options [pick {{} {} {} pool_max=1}]]
   # A host may have a LIKE of its own.
   db eval "PRAGMA case_sensitive_like = [chance 20]"
   set tables [random_tables $kind $round]
@@ -63,6 +64,7 @@ proc session_likely {kind} {
     if {![dict exists $::wanted [dict get $row row]] || "any" ni [dict get $row classes]} continue
     if {"nocase" in [dict get $row compare]} {
       dict set likely utf16 $::wanted_share
+      dict set likely view $::wanted_share
     } elseif {"bytes" ni [dict get $row compare]} {
       dict set likely view $::wanted_share
     }
@@ -73,13 +75,15 @@ proc session_likely {kind} {
 # Make the session's tables everywhere.
 proc session_build {tables} {
   set kind [dict get $::session kind]
+  # What the last session held must be let go before its tables are dropped.
+  catch {db eval COMMIT}
   catch {db eval "SELECT fed_detach('$kind')"}
+  catch {db eval "SELECT fed_server_drop('$kind')"}
   # Views first: SQLite checks what still names the table that goes.
   foreach {type name} [db eval {SELECT type, name FROM main.sqlite_schema
       WHERE type IN ('view', 'table') ORDER BY type DESC}] {
     db eval "DROP $type main.$name"
   }
-  if {$kind eq "sqlite"} { catch {db eval {SELECT fed_server_drop('sqlite')}} }
   remote_drop $kind
   set sql [join [lmap t $tables { table_sql $kind $t }]]
   set names [lmap t $tables { dict get $t name }]
@@ -88,7 +92,7 @@ proc session_build {tables} {
     lappend names v1
   }
   remote_load $kind $sql
-  define_server $kind
+  define_server $kind {*}[dict get $::session options]
   db eval "SELECT fed_attach('$kind')"
   foreach name $names { twin $kind $name $tables }
   set ::tables {}
@@ -107,6 +111,7 @@ proc session_build {tables} {
     if {![dict exists $::tables $n]} continue
     set n}]
   if {$::small_tables eq ""} { set ::small_tables t1 }
+  if {[dict get $::session transaction]} { db eval BEGIN }
 }
 
 # An ordinary table that holds the same values, declared alike.
@@ -168,6 +173,15 @@ proc table_learn {kind table} {
   return [table_sample $table main.$name $columns]
 }
 
+# SQLite's rules, in their order.
+proc affinity_of {type} {
+  if {$type eq ""} { return none }
+  foreach {pattern affinity} {INT int CHAR|CLOB|TEXT text BLOB none REAL|FLOA|DOUB real} {
+    if {[regexp $pattern $type]} { return $affinity }
+  }
+  return numeric
+}
+
 # How the server compares texts of such a column: see docs/types.md.
 proc textcmp_of {kind table type} {
   if {$kind eq "sqlite" && [dict get $::session utf16]} { return nocase }
@@ -209,6 +223,7 @@ proc session_wanted {} {
 # that are equal and yet not the same.
 proc table_sample {table from columns} {
   set names [lmap c $columns { quoted [dict get $c name] }]
+  set table_name [lindex [split $from .] 1]
   set quotes [join [lmap n $names { string cat "CASE\
     WHEN typeof($n) = 'text' AND instr(hex($n), '00') THEN 'CAST(x''' ||\
       hex($n) || ''' AS TEXT)' WHEN $n = 9e999 THEN '9e999'\
@@ -219,7 +234,9 @@ proc table_sample {table from columns} {
   for {set i 0} {$i < [llength $flat]} {incr i $n} {
     lappend rows [lrange $flat $i [expr {$i + $n - 1}]]
   }
-  set columns [lmap c $columns name $names {
+  set types [db eval {SELECT upper(type) FROM pragma_table_info($table_name)}]
+  set columns [lmap c $columns name $names type $types {
+    dict set c affinity [affinity_of $type]
     dict set c exact [db onecolumn "SELECT count(DISTINCT $name) =
       count(DISTINCT typeof($name) || quote($name)) FROM $from"]
     set c}]

@@ -71,8 +71,7 @@ proc session_again {tables} {
   dict set ::session tables $tables
   set keep $::local_sql
   session_build $tables
-  db eval {DROP TABLE main.l1}
-  db eval $keep
+  db eval "DROP TABLE main.l1; $keep"
   set ::local_sql $keep
 }
 
