@@ -175,14 +175,12 @@ load_tpch() {
   sqlite3 "$work/tpch.db" <"$work/tpch.sql"
   "$bench" - tpch-generate "$work/tpch.db" "$SF"
   (cat bench/tpch/index.sql; echo 'ANALYZE;') | sqlite3 "$work/tpch.db"
-  if has pg; then
-    printf 'DROP DATABASE IF EXISTS tpch;\nCREATE DATABASE tpch;' | pg fedtest
-    pg tpch <bench/tpch/schema.sql
-    for t in $tables; do
-      tpch_rows $t | psql -Xq "$(pg_url tpch)" -c "COPY $t FROM STDIN"
-    done
-    (cat bench/tpch/index.sql; echo 'VACUUM ANALYZE;') | pg tpch
-  fi
+  printf 'DROP DATABASE IF EXISTS tpch;\nCREATE DATABASE tpch;' | pg fedtest
+  pg tpch <bench/tpch/schema.sql
+  for t in $tables; do
+    tpch_rows $t | psql -Xq "$(pg_url tpch)" -c "COPY $t FROM STDIN"
+  done
+  (cat bench/tpch/index.sql; echo 'VACUUM ANALYZE;') | pg tpch
   if has mysql; then
     echo 'DROP DATABASE IF EXISTS tpch; CREATE DATABASE tpch' | my fedtest
     my tpch <bench/tpch/schema.sql
@@ -198,7 +196,7 @@ load_tpch() {
 tpch_rows() {
   sqlite3 -separator "$(printf '\t')" "$work/tpch.db" "SELECT * FROM $1"
 }
-if part tpch && fresh tpch "scale $SF"; then
+if part tpch && has pg && fresh tpch "scale $SF"; then
   load_tpch >"$work/load.log"
   loaded tpch "scale $SF"
 fi
@@ -234,10 +232,10 @@ tpch() { # tpch TITLE URL GLOB ...
   "$bench" "$ext" tpch "$title" "$work/tpch.db" bench/tpch/queries.sql "$SF" \
     "$@" || wrong=1
 }
-if part tpch; then
+if part tpch && has pg; then
   unset BENCH_PG BENCH_MYSQL BENCH_SQLITE
-  if has pg; then tpch 'all on PostgreSQL' "$(pg_url tpch)" '*'; fi
-  if has pg && has mysql; then
+  tpch 'all on PostgreSQL' "$(pg_url tpch)" '*'
+  if has mysql; then
     tpch 'lineitem, part, partsupp, region on PostgreSQL, the rest on MariaDB' \
       "$(pg_url tpch)" '[lpr]*' "$(my_url tpch)" '[cnos]*'
   fi
