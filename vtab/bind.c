@@ -376,7 +376,8 @@ static int bind_value(struct bind *bind, const struct fed_column *col,
   if (now->form == FORM_LIKE || now->form == FORM_MATCH ||
       now->form == FORM_PREFIX)
     return bind_pattern(bind, col, now, value, err);
-  /* Where the scan may go on after its LIMIT, values are needed again. */
+  /* Where the scan may go on after its LIMIT, or after a count, values are
+   * needed again. */
   for (int i = 0; i < times && rc == SQLITE_OK; i++)
     rc = bind->plan->limit || bind->plan->peek || bind->plan->guard
            ? bind_copy_arg(bind, value, err)
@@ -538,10 +539,8 @@ int bind_change(struct bind *bind, const struct fed_table *table,
 }
 
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
-                     const char *idxstr, bool rows)
+                     const char *idxstr, bool count)
 {
-  bool count = bind->plan->count && !rows;
-
   if (bind->as_planned && count == bind->plan->count) return idxstr;
   fed_str_reset(&bind->sql);
   deparse(table, bind->plan, bind->now, bind->limit, count, bind->first,

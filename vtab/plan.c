@@ -290,6 +290,65 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
   }
 }
 
+/* Bit 63 of colUsed stands for every column from the 64th on. */
+static bool plan_uses(sqlite3_index_info *info, int col)
+{
+  return (info->colUsed >> (col < 63 ? col : 63)) & 1;
+}
+
+/* Will the server's answer be SQLite's, whatever the value turns out to be? Of
+ * a literal it is known by now. */
+static bool plan_is_sure(const struct fed_table *table, const struct plan *plan,
+                         sqlite3_index_info *info, int i)
+{
+  int at = info->aConstraintUsage[i].argvIndex - 1;
+  const struct plan_term *term = &plan_terms(plan)[at];
+  const struct fed_column *col;
+  struct fed_value value;
+  sqlite3_value *literal;
+  struct term_now now;
+  char buf[48];
+
+  if (at < 0 || term->in || term->is || term->beginning || term->implied)
+    return false;
+  col = &table->rel.col[term->col];
+  if (term_fit(plan->dialect, col, (enum term_op)term->op) != TERM_EXACT ||
+      term_fit(plan->dialect, col, TERM_NOTNULL) != TERM_EXACT)
+    return false;
+  if (term->op == TERM_ISNULL || term->op == TERM_NOTNULL) return true;
+  if (sqlite3_vtab_rhs_value(info, i, &literal) != SQLITE_OK) return false;
+  now = term_planned(plan->dialect, col, (enum term_op)term->op);
+  return term_value(plan->dialect, col, &now, literal, true, buf, &value) !=
+         TERM_DROP;
+}
+
+/*
+ * A count(*) with a WHERE uses the columns of its terms. Where the server's
+ * answer to all of them is exact, SQLite need not check it (omit), and may
+ * read no column at all: scan.c finds that out, and asks for the number only.
+ */
+static bool plan_take_sure(const struct fed_table *table,
+                           const struct plan *plan, sqlite3_index_info *info)
+{
+  const struct plan_term *term = plan_terms(plan);
+
+  if (plan->nterm == 0 || plan->norder < info->nOrderBy || plan->norder > 0 ||
+      plan_wants_limit(info))
+    return false;
+  for (int i = 0; i < info->nConstraint; i++)
+    if (!plan_is_sure(table, plan, info, i)) return false;
+  for (int i = 0; i < table->rel.ncol; i++) {
+    bool termed = !plan_uses(info, i);
+
+    for (int t = 0; t < plan->nterm && !termed; t++)
+      termed = term[t].col == i;
+    if (!termed) return false;
+  }
+  for (int i = 0; i < info->nConstraint; i++)
+    info->aConstraintUsage[i].omit = 1;
+  return true;
+}
+
 /* ---- order and limit --------------------------------------------------- */
 
 const char *plan_order_bar(const struct fed_table *table,
@@ -367,12 +426,6 @@ static void plan_take_limit(struct plan *plan, sqlite3_index_info *info)
 }
 
 /* ---- columns ----------------------------------------------------------- */
-
-/* Bit 63 of colUsed stands for every column from the 64th on. */
-static bool plan_uses(sqlite3_index_info *info, int col)
-{
-  return (info->colUsed >> (col < 63 ? col : 63)) & 1;
-}
 
 /* The key that is the rowid is always read: xRowid may ask for it. */
 static void plan_take_columns(const struct fed_table *table, struct plan *plan,
@@ -461,6 +514,7 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
   plan_take_order(table, plan, info, plan_orders(plan));
   plan->count = info->colUsed == 0 && plan->nterm == 0 && plan->norder == 0 &&
                 !plan_wants_limit(info) && pushdown_is_on(table);
+  plan->sure = plan_take_sure(table, plan, info);
   plan_take_columns(table, plan, info, plan_columns(plan));
   if (plan_wants_limit(info) && !plan_limit_bar(table, plan, info))
     plan_take_limit(plan, info);

@@ -452,7 +452,7 @@ int probe_filter(struct scan *scan, sqlite3_value **argv, bool *served,
   *served = false;
   if (rc != SQLITE_OK || !again) return rc;
   probe = scan->probe;
-  if (scan->plan->count) {
+  if (scan->count) {
     *served = probe->counted;
     if (*served) scan_serve_count(scan, probe->count);
     return SQLITE_OK;

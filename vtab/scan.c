@@ -17,6 +17,8 @@
 
 /* From here on a result is worth the fastest way to fetch it. */
 #define SCAN_BULK_ROWS 10000.0
+/* And fewer than these are not worth a look at the statement. */
+#define SCAN_COUNT_ROWS 100.0
 
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
@@ -193,10 +195,10 @@ static int scan_execute(struct scan *scan, bool rows, double expected,
                         struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
-  bool count = scan->plan->count && !rows;
+  bool count = scan->count && !rows;
   bool single = scan->plan->ncol == 0 || count;
   struct fetch_query query = {
-    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, rows),
+    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, count),
     .args = scan->bind.args,
     .narg = scan->bind.narg,
     .want = single ? &one : scan->want,
@@ -218,8 +220,7 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
 {
   int rc = scan_execute(scan, rows, scan->plan->rows, err);
 
-  if (rc == SQLITE_OK && scan->plan->count && !rows)
-    return scan_count(scan, err);
+  if (rc == SQLITE_OK && scan->count && !rows) return scan_count(scan, err);
   /* The end of one row is here with it. The next scan of the statement then
    * finds the connection free, and needs no other one that sees the same. */
   if (rc == SQLITE_OK && scan->fetch.group && scan->plan->rows <= 1)
@@ -268,24 +269,27 @@ static int scan_readers(const struct fed_table *table,
 }
 
 /*
- * What stands for all scans of this server by the running statement, if there
- * are more than this one; NULL if not. Where two statements look alike, each
- * cursor stands for itself.
+ * Look at the running statement, once for each plan. `group` stands for all
+ * its scans of this server, if there are more than this one; where two
+ * statements look alike, each cursor stands for itself.
  */
-static const void *scan_group(struct scan *scan)
+static void scan_look(struct scan *scan, struct plan *plan)
 {
   struct fed_table *table = scan_table(scan);
-  struct plan *plan = plan_of(scan->idxstr);
+  const struct shape_use *use;
   struct shape shape;
+  bool found;
 
-  if (plan->looked) return plan->group;
+  if (plan->looked) return;
   plan->looked = true;
-  if (shape_is_plain(table->fdb->db, table->schema, table->name)) return NULL;
-  if (shape_of(table->fdb->db, &table->base, scan->idxstr, &shape) !=
-        SQLITE_OK ||
-      scan_readers(table, &shape) > 1)
+  if (!plan->sure && shape_is_plain(table->fdb->db, table->schema, table->name))
+    return;
+  found =
+    shape_of(table->fdb->db, &table->base, scan->idxstr, &shape) == SQLITE_OK;
+  if (!found || scan_readers(table, &shape) > 1)
     plan->group = shape.stmt ? (const void *)shape.stmt : plan;
-  return plan->group;
+  use = found ? shape_use(&shape, &table->base) : NULL;
+  plan->counts = plan->sure && use && !use->read && shape.counts;
 }
 
 /* From here on every wait of this scan ends with the statement's timeout. */
@@ -300,8 +304,13 @@ static int scan_begin(struct scan *scan, const char *idxstr,
   if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, err);
   if (rc == SQLITE_OK) {
     scan->fetch.wait = fed_server_wait(server, &wait);
-    scan->fetch.group =
-      fed_tx_asks(table->fdb->tx, server) ? scan_group(scan) : NULL;
+    bool asks = fed_tx_asks(table->fdb->tx, server);
+    struct plan *plan = plan_of(idxstr);
+
+    if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS))
+      scan_look(scan, plan);
+    scan->fetch.group = asks ? plan->group : NULL;
+    scan->count = plan->count || plan->counts;
   }
   fed_server_unref(server);
   return rc;
@@ -385,20 +394,9 @@ void scan_result(sqlite3_context *ctx, const struct fed_value *value)
   }
 }
 
-int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
-{
-  struct scan *scan = scan_of(cursor);
-  int place = scan->place[i];
-
-  if (place < 0 || scan->counting) return SQLITE_OK;
-  if (!scan_row(scan)) return table_fail(cursor->pVtab, &scan->fetch.lost);
-  scan_result(ctx, &scan_row(scan)[place]);
-  return SQLITE_OK;
-}
-
 /*
- * The rowid of a row that was only counted. No column of it was used, so the
- * scan may start anew with rows, and skip as many as were given.
+ * A row that was only counted is asked for after all. No column of any was
+ * read, so the scan may start anew with rows, and skip as many as were given.
  */
 static int scan_uncount(struct scan *scan, struct fed_err *err)
 {
@@ -414,6 +412,23 @@ static int scan_uncount(struct scan *scan, struct fed_err *err)
                      "rows of table '%s' were deleted while they were counted",
                      scan_table(scan)->name);
   return rc;
+}
+
+int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
+{
+  struct scan *scan = scan_of(cursor);
+  int place = scan->place[i];
+  struct fed_err err;
+
+  if (place < 0) return SQLITE_OK;
+  if (scan->counting) {
+    fed_err_init(&err);
+    if (scan_uncount(scan, &err) != SQLITE_OK)
+      return table_fail(cursor->pVtab, &err);
+  }
+  if (!scan_row(scan)) return table_fail(cursor->pVtab, &scan->fetch.lost);
+  scan_result(ctx, &scan_row(scan)[place]);
+  return SQLITE_OK;
 }
 
 static int scan_hash(struct scan *scan, struct fed_err *err)
@@ -437,10 +452,9 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
 
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
-  if (key < 0)
-    rc = scan_hash(scan, &err);
-  else if (scan->counting)
+  if (scan->counting && (key >= 0 || scan->plan->sure))
     rc = scan_uncount(scan, &err);
+  if (rc == SQLITE_OK && key < 0) rc = scan_hash(scan, &err);
   if (rc != SQLITE_OK) return table_fail(cursor->pVtab, &err);
   *out = key < 0 ? scan->rowid : scan_row(scan)[scan->place[key]].i;
   return SQLITE_OK;

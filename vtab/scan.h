@@ -50,10 +50,10 @@ struct bind_change {
 int bind_change(struct bind *bind, const struct fed_table *table,
                 const struct bind_change *change, struct fed_err *err);
 
-/* The SQL to run; with `rows`, rows even where the plan only counts. NULL
- * when out of memory. Borrowed until the next call. */
+/* The SQL to run; with `count`, for the number of rows. NULL when out of
+ * memory. Borrowed until the next call. */
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
-                     const char *idxstr, bool rows);
+                     const char *idxstr, bool count);
 
 /* ---- the cursor -------------------------------------------------------- */
 
@@ -69,6 +69,7 @@ struct scan {
   enum fed_class *want;
   struct bind bind;
 
+  bool count;     /* the number of rows is asked for */
   bool counting;  /* no rows, only their number */
   int64_t left;   /* of it */
   int64_t passed; /* rows given so far, of a count or a chunk */

@@ -200,6 +200,8 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
   if (shape_is(row, "VFilter")) shape_filter(r, row);
   if (shape_is(row, "Gosub")) shape_call(r, row);
   if (shape_is(row, "Return")) shape_return(r, row);
+  if (shape_is(row, "AggStep") && row->p4 && strcmp(row->p4, "count(0)") == 0)
+    r->shape->counts = true;
   /* The last Goto of a program leads to its beginning, 1. */
   for (size_t i = 0; i < FED_LEN(back); i++)
     if (row->p2 > 1 && row->p2 <= row->addr && shape_is(row, back[i]))

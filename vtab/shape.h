@@ -19,6 +19,7 @@ struct shape_use {
 
 struct shape {
   sqlite3_stmt *stmt; /* NULL: several running ones look alike */
+  bool counts;        /* there is a count(*) */
   int n;
   struct shape_use use[SHAPE_TABLES];
 };

@@ -432,17 +432,19 @@ enum plan_nulls {
  */
 struct plan {
   int16_t nterm, norder, ncol;
-  bool count;            /* only the number of rows is asked for */
-  bool guard;            /* the order has a first attempt, see deparse.c */
+  bool count; /* only the number of rows is asked for */
+  bool sure;  /* terms use all columns, exactly: SQLite checks none */
+  bool guard; /* the order has a first attempt, see deparse.c */
   enum plan_nulls nulls; /* of it */
   bool peek;             /* min() or max(), it seems: one row will do */
   double rows;           /* expected; SQLite's estimatedRows */
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
   /* Found when it first runs (scan.c): is the server read more than once by
-   * this statement, and which is it? */
+   * this statement, and which is it? Does it only count rows, if `sure`? */
   bool looked;
   const void *group;
+  bool counts;
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
 
