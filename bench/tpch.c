@@ -42,8 +42,10 @@ struct tpch {
   double scale;
   struct tpch_side local, fed;
   int ngood, nbad; /* within twice the time; wrong or failed */
-  double worst;
-  int worst_query;
+  /* The worst ratio, and its query: of all that count, and of those that take
+   * long locally, too. */
+  double worst[2];
+  int worst_query[2];
 };
 
 /* ---- a time limit -------------------------------------------------------- */
@@ -260,12 +262,12 @@ static void tpch_query(struct tpch *t, int q)
     tpch_log(b->db, before);
   }
   fflush(stdout);
-  if (y < TPCH_COUNTS) x = y;
-  if (y / x <= 2 && !b->error) t->ngood++;
-  if (y / x > t->worst) {
-    t->worst = y / x;
-    t->worst_query = q;
-  }
+  if ((y / x <= 2 || y < TPCH_COUNTS) && !b->error) t->ngood++;
+  for (int i = 0; i < 2; i++)
+    if ((i ? x : y) >= TPCH_COUNTS && y / x > t->worst[i]) {
+      t->worst[i] = y / x;
+      t->worst_query[i] = q;
+    }
 }
 
 /* ---- the part ------------------------------------------------------------ */
@@ -326,8 +328,12 @@ void part_tpch(const char *ext, int argc, char **argv)
     tpch_query(&t, q);
     n++;
   }
-  printf("  = %d of %d within 2 times the local time, the worst %.2f times "
-         "(query %d); under %g ms all are well\n",
-         t.ngood, n, t.worst, t.worst_query, TPCH_COUNTS * 1e3);
+  printf("  = %d of %d within 2 times the local time or under %g ms\n", t.ngood,
+         n, TPCH_COUNTS * 1e3);
+  printf(
+    "  = the worst %.2f times (query %d); of those over %g ms locally %.2f "
+    "times (query %d)\n",
+    t.worst[0], t.worst_query[0], TPCH_COUNTS * 1e3, t.worst[1],
+    t.worst_query[1]);
   if (t.nbad) bench_die("tpch", "answers differ, or queries failed");
 }
