@@ -447,7 +447,7 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 
   bind_forget(bind);
   bind->limit = -1;
-  bind->as_planned = plan->limit == 0 && !plan->peek;
+  bind->as_planned = plan->limit == 0 && plan->nwide == 0 && !plan->peek;
   for (int i = 0; i < plan->nterm; i++) {
     struct term_now *now = &bind->now[i];
     const struct fed_column *col = &table->rel.col[term[i].col];

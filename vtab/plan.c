@@ -477,6 +477,44 @@ static void plan_take_guard(const struct fed_table *table, struct plan *plan)
   plan->guard |= plan->nulls != PLAN_NULLS_SAID;
 }
 
+static bool plan_needs(const struct fed_table *table, const struct plan *plan,
+                       int col)
+{
+  if (col == table->rowid) return true;
+  for (int i = 0; i < plan->nterm; i++)
+    if (plan_terms(plan)[i].col == col) return true;
+  for (int i = 0; i < plan->norder; i++)
+    if (plan_orders(plan)[i].col == col) return true;
+  return false;
+}
+
+/* The columns that are dropped stand behind the others. */
+void plan_narrow(const struct fed_table *table, struct plan *plan,
+                 uint64_t columns)
+{
+  int16_t *column = plan_columns(plan);
+  int16_t n = 0;
+
+  for (int16_t i = 0; i < plan->ncol; i++) {
+    int16_t col = column[i];
+
+    if (!((columns >> (col < 63 ? col : 63)) & 1) &&
+        !plan_needs(table, plan, col))
+      continue;
+    memmove(column + n + 1, column + n, (size_t)(i - n) * sizeof *column);
+    column[n++] = col;
+  }
+  if (n == plan->ncol) return;
+  plan->nwide = plan->ncol;
+  plan->ncol = n;
+}
+
+void plan_widen(struct plan *plan)
+{
+  plan->ncol = plan->nwide;
+  plan->nwide = 0;
+}
+
 /* ---- xBestIndex -------------------------------------------------------- */
 
 /* SQL and plan as one block that SQLite frees with the statement. */

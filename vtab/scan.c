@@ -19,6 +19,8 @@
 #define SCAN_BULK_ROWS 10000.0
 /* And fewer than these are not worth a look at the statement. */
 #define SCAN_COUNT_ROWS 100.0
+/* All columns, and as many: are they read? */
+#define SCAN_WIDE 5
 
 static struct scan *scan_of(sqlite3_vtab_cursor *cursor)
 {
@@ -273,7 +275,7 @@ static int scan_readers(const struct fed_table *table,
  * its scans of this server, if there are more than this one; where two
  * statements look alike, each cursor stands for itself.
  */
-static void scan_look(struct scan *scan, struct plan *plan)
+static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
 {
   struct fed_table *table = scan_table(scan);
   const struct shape_use *use;
@@ -284,12 +286,15 @@ static void scan_look(struct scan *scan, struct plan *plan)
   plan->looked = true;
   if (!plan->sure && shape_is_plain(table->fdb->db, table->schema, table->name))
     return;
-  found =
-    shape_of(table->fdb->db, &table->base, scan->idxstr, &shape) == SQLITE_OK;
+  found = shape_of(table->fdb->db, &table->base, idxstr, &shape) == SQLITE_OK;
   if (!found || scan_readers(table, &shape) > 1)
     plan->group = shape.stmt ? (const void *)shape.stmt : plan;
   use = found ? shape_use(&shape, &table->base) : NULL;
   plan->counts = plan->sure && use && !use->read && shape.counts;
+  /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
+   * made of all columns needs them all. */
+  if (use && shape.stmt && !(use->rowid && table->rowid < 0))
+    plan_narrow(table, plan, use->columns);
 }
 
 /* From here on every wait of this scan ends with the statement's timeout. */
@@ -301,16 +306,18 @@ static int scan_begin(struct scan *scan, const char *idxstr,
   struct fed_server *server = NULL;
   int rc = table_server(table, &server, err);
 
-  if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, err);
   if (rc == SQLITE_OK) {
-    scan->fetch.wait = fed_server_wait(server, &wait);
     bool asks = fed_tx_asks(table->fdb->tx, server);
     struct plan *plan = plan_of(idxstr);
 
-    if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS))
-      scan_look(scan, plan);
+    scan->fetch.wait = fed_server_wait(server, &wait);
+    if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
+        (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE))
+      scan_look(scan, idxstr, plan);
+    if (plan->wrong && plan->nwide) plan_widen(plan);
     scan->fetch.group = asks ? plan->group : NULL;
     scan->count = plan->count || plan->counts;
+    rc = scan_take_plan(scan, idxstr, err);
   }
   fed_server_unref(server);
   return rc;
@@ -414,13 +421,27 @@ static int scan_uncount(struct scan *scan, struct fed_err *err)
   return rc;
 }
 
+/* The statement's program is not the one that scan_look() saw. */
+static int scan_misread(struct scan *scan)
+{
+  struct fed_err err;
+
+  fed_err_init(&err);
+  plan_of(scan->idxstr)->wrong = true;
+  fed_err_set(&err, SQLITE_ERROR,
+              "the plan of a statement over table '%s' has changed: run it "
+              "again",
+              scan_table(scan)->name);
+  return table_fail(scan->base.pVtab, &err);
+}
+
 int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
 {
   struct scan *scan = scan_of(cursor);
   int place = scan->place[i];
   struct fed_err err;
 
-  if (place < 0) return SQLITE_OK;
+  if (place < 0) return scan->plan->nwide ? scan_misread(scan) : SQLITE_OK;
   if (scan->counting) {
     fed_err_init(&err);
     if (scan_uncount(scan, &err) != SQLITE_OK)

@@ -186,6 +186,17 @@ static void shape_flush(struct shape_reader *r)
   r->ncursor = r->nscan = r->nonce = r->ncall = r->nret = 0;
 }
 
+static void shape_reads(struct shape_use *use, const struct shape_row *row)
+{
+  use->read = true;
+  if (shape_is(row, "VColumn"))
+    use->columns |= (uint64_t)1 << (row->p2 < 63 ? row->p2 : 63);
+  else if (shape_is(row, "VUpdate"))
+    use->columns = UINT64_MAX;
+  else
+    use->rowid = true;
+}
+
 static void shape_row(struct shape_reader *r, const struct shape_row *row)
 {
   static const char *const back[] = {"VNext", "Next", "Prev", "SorterNext",
@@ -207,7 +218,8 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
     if (row->p2 > 1 && row->p2 <= row->addr && shape_is(row, back[i]))
       shape_jump(r, row);
   for (size_t i = 0; i < FED_LEN(reads); i++)
-    if (use >= 0 && shape_is(row, reads[i])) r->shape->use[use].read = true;
+    if (use >= 0 && shape_is(row, reads[i]))
+      shape_reads(&r->shape->use[use], row);
 }
 
 static int shape_read(sqlite3 *db, const char *sql, struct shape_reader *r)

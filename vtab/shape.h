@@ -15,6 +15,8 @@ struct shape_use {
   int cursors;
   int scans; /* 2 stands for any number above 1: it may stand in a loop */
   bool read; /* a column or the rowid of a row is read */
+  uint64_t columns; /* which; bit 63 stands for all from the 64th on */
+  bool rowid;
 };
 
 struct shape {

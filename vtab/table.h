@@ -445,12 +445,22 @@ struct plan {
   bool looked;
   const void *group;
   bool counts;
+  int16_t nwide; /* not 0: ncol was more, for not all columns are read */
+  bool wrong;    /* one was after all */
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
 
 struct plan_term *plan_terms(const struct plan *plan);
 struct plan_order *plan_orders(const struct plan *plan);
 int16_t *plan_columns(const struct plan *plan);
+
+/*
+ * Fetch only those columns of the plan that are read (a bit each, the last for
+ * all from the 64th on), besides those of its terms and its order; and undo it.
+ */
+void plan_narrow(const struct fed_table *table, struct plan *plan,
+                 uint64_t columns);
+void plan_widen(struct plan *plan);
 
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
