@@ -32,6 +32,7 @@
 struct bench_sum {
   int64_t rows, integers, bytes;
   double reals;
+  int touched;
   bool first_only; /* stop after one row */
   double first;    /* the clock when the first row had been decoded */
   int64_t *key;    /* if not NULL: collects the integers of the first column */
@@ -46,7 +47,8 @@ static inline void bench_integer(struct bench_sum *sum, int col, int64_t value)
 /* Touches the text, as whoever uses it would. */
 static inline void bench_text(struct bench_sum *sum, const char *text, int size)
 {
-  sum->bytes += size ? size + text[size - 1] : 0;
+  sum->bytes += size;
+  sum->touched += size ? text[size - 1] : 0;
 }
 
 double bench_now(void);
@@ -102,7 +104,13 @@ struct client *mysql_client(const char *url);
 
 /* ---- contests ------------------------------------------------------------ */
 
-enum bench_work { BENCH_SCAN, BENCH_FIRST, BENCH_LOOKUP, BENCH_BATCHES };
+enum bench_work {
+  BENCH_SCAN,
+  BENCH_SUMS, /* a scan that SQLite sums up: count(*), then a sum each */
+  BENCH_FIRST,
+  BENCH_LOOKUP,
+  BENCH_BATCHES,
+};
 
 /* How two times are compared; all are printed as dbfed against the best. */
 enum bench_goal { BENCH_RATE, BENCH_TIME, BENCH_EXTRA_MS };
@@ -127,6 +135,7 @@ struct entry {
 struct contest {
   const char *title;
   const char *cols;
+  const char *sums; /* cols of BENCH_SUMS */
   enum bench_goal goal;
   double limit; /* what the project wants of the ratio; 0: nothing */
   int64_t *key;

@@ -4,12 +4,7 @@
 
 #include "bench/bench.h"
 
-#define NARROW "SELECT id, n, x, t FROM "
-#define WIDE                                                                   \
-  "SELECT l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, "        \
-  "l_extendedprice, l_discount, l_tax, l_returnflag, l_linestatus, "           \
-  "l_shipdate, l_commitdate, l_receiptdate, l_shipinstruct, l_shipmode, "      \
-  "l_comment FROM "
+#define NARROW    "SELECT id, n, x, t FROM "
 #define WIDE_COLS "innnmmmmccdddcct"
 
 /* Everything that can read the tables of one kind of server. */
@@ -95,60 +90,83 @@ static void parts_peers(struct contest *c, struct cast *cast,
     contest_add(c, "postgres_fdw", cast->fdw, work, fdw)->peer = true;
 }
 
-static void parts_narrow(struct cast *cast, enum bench_work work,
-                         const char *title, enum bench_goal goal, double limit)
+static void parts_first(struct cast *cast)
 {
   const char *sql = NARROW "bench";
   char *fed = bench_format(NARROW "%s.bench", cast->schema);
-  struct contest c = parts_contest(cast, work, fed, sql);
+  struct contest c = parts_contest(cast, BENCH_FIRST, fed, sql);
 
-  parts_peers(&c, cast, work, sql, sql);
+  parts_peers(&c, cast, BENCH_FIRST, sql, sql);
   c.cols = "inxt";
-  c.title = bench_format("%s: %s", parts_backend(cast), title);
-  c.goal = goal;
-  c.limit = limit;
+  c.title = bench_format("%s: first row of that scan", parts_backend(cast));
+  c.goal = BENCH_EXTRA_MS;
+  c.limit = *cast->schema == 's' ? 0 : 2;
   contest_run(&c);
 }
 
-static void parts_wide(struct cast *cast)
+/* A text of sums of the columns of `cols`, and the letters of its result. */
+static char *parts_sums(const char *table, const char *const *name,
+                        const char *cols, char letters[BENCH_COLS_MAX + 2])
 {
-  const char *sql = WIDE "wide";
-  char *fed = bench_format(WIDE "%s.wide", cast->schema);
-  struct contest c = parts_contest(cast, BENCH_SCAN, fed, sql);
+  char *sql = bench_format("SELECT count(*)");
 
+  letters[0] = 'i';
+  for (int i = 0; cols[i]; i++) {
+    bool real = cols[i] == 'x' || cols[i] == 'm';
+    bool number = real || cols[i] == 'i' || cols[i] == 'n';
+
+    sql = bench_format(number ? "%z, sum(%s)" : "%z, sum(length(%s))", sql,
+                       name[i]);
+    letters[i + 1] = real ? 'x' : 'i';
+    letters[i + 2] = 0;
+  }
+  return bench_format("%z FROM %s", sql, table);
+}
+
+/* dbfed's rows are summed by SQLite; then the same, all rows given out. */
+static void parts_scan(struct cast *cast, const char *table,
+                       const char *const *name, const char *cols, double limit)
+{
+  char *list = bench_format("SELECT %s", name[0]), letters[BENCH_COLS_MAX + 2];
+  char *from = bench_format("%s.%s", cast->schema, table), *sql;
+  struct contest c;
+
+  for (int i = 1; cols[i]; i++)
+    list = bench_format("%z, %s", list, name[i]);
+  sql = bench_format("%s FROM %s", list, table);
+  c =
+    parts_contest(cast, BENCH_SCAN, parts_sums(from, name, cols, letters), sql);
+  c.entry[0].work = BENCH_SUMS;
+  contest_add(&c, "dbfed, rows given out", cast->dbfed, BENCH_SCAN,
+              bench_format("%s FROM %s", list, from))
+    ->peer = true;
   parts_peers(&c, cast, BENCH_SCAN, sql, sql);
-  c.cols = WIDE_COLS;
-  c.title = bench_format("%s: scan, 16 columns", parts_backend(cast));
+  c.cols = cols;
+  c.sums = letters;
+  c.title = bench_format("%s: scan, %d columns", parts_backend(cast),
+                         (int)strlen(cols));
   c.goal = BENCH_RATE;
-  c.limit = 0.85;
-  contest_run(&c);
-}
-
-/* The sums are computed by SQLite: rows do not leave it. */
-static void parts_sums(struct cast *cast)
-{
-  char *fed = bench_format("SELECT sum(id), sum(n), sum(x), sum(length(t)) "
-                           "FROM %s.bench",
-                           cast->schema);
-  struct contest c = {.cols = "iixi", .goal = BENCH_TIME};
-
-  c.title = bench_format("%s: sum of each column", parts_backend(cast));
-  contest_add(&c, "dbfed", cast->dbfed, BENCH_SCAN, fed);
+  c.limit = limit;
   contest_run(&c);
 }
 
 void part_scan(const char *ext, const char *backend)
 {
+  static const char *const narrow[] = {"id", "n", "x", "t"};
+  static const char *const wide[] = {
+    "l_orderkey",    "l_partkey",       "l_suppkey",  "l_linenumber",
+    "l_quantity",    "l_extendedprice", "l_discount", "l_tax",
+    "l_returnflag",  "l_linestatus",    "l_shipdate", "l_commitdate",
+    "l_receiptdate", "l_shipinstruct",  "l_shipmode", "l_comment",
+  };
   struct cast cast = parts_cast(ext, backend);
 
-  parts_narrow(&cast, BENCH_SCAN, "scan, 4 columns", BENCH_RATE,
-               *backend == 'p'   ? 0.80
-               : *backend == 'm' ? 0.75
-                                 : 0);
-  parts_sums(&cast);
-  if (*backend != 's') parts_wide(&cast);
-  parts_narrow(&cast, BENCH_FIRST, "first row of that scan", BENCH_EXTRA_MS,
-               *backend == 's' ? 0 : 2);
+  parts_scan(&cast, "bench", narrow, "inxt",
+             *backend == 'p'   ? 0.80
+             : *backend == 'm' ? 0.75
+                               : 0);
+  if (*backend != 's') parts_scan(&cast, "wide", wide, WIDE_COLS, 0.85);
+  parts_first(&cast);
 }
 
 /* ---- memory -------------------------------------------------------------- */
