@@ -353,9 +353,13 @@ proc compare {sources} {
   lassign [any_column $sources] c v column
   set op [pick {= = = = <> < <= > >= < > IS}]
   set right [rhs $sources $v]
-  # The alias of a rowid has no collation, as any other column has.
-  if {[dict get $column name] eq "id"} { set plus $c } else { set plus +$c }
-  set c [some {14 {t $c} 1 {t $plus} 1 {t "CAST($c AS [pick $::casts])"}}]
+  # The alias of a rowid has no collation, as any other column has, be it
+  # behind a plus or a CAST.
+  if {[dict get $column name] eq "id"} {
+    set c [t $c]
+  } else {
+    set c [some {14 {t $c} 1 {t +$c} 1 {t "CAST($c AS [pick $::casts])"}}]
+  }
   if {[chance 15]} {
     return [list s $right [t $op] [list v $c]]
   }
