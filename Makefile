@@ -166,7 +166,7 @@ $(foreach f,$(FUZZERS),$(eval $(call program,fuzz,$(call \
 programs = $(foreach u,$(2),$(BUILD)/$(1)/$(call unit_name,$u))
 units: $(call programs,core,$(UNITS))
 benches: $(BUILD)/bench/bench
-# Prints a part of docs/types.md.
+# Prints a part of docs/pushdown.md.
 DECISIONS := $(BUILD)/core/decisions
 $(eval $(call program,core,decisions,tool/decisions,,$(CC)))
 # The benchmark loads the extension as users do.
@@ -200,7 +200,7 @@ mutate: $(BUILD)/test/dbfed.so
 
 # Writes what is generated, then runs every example.
 docs: $(BUILD)/test/dbfed.so $(DECISIONS)
-	$(Q)sh tool/between.sh docs/types.md decisions $(DECISIONS)
+	$(Q)sh tool/between.sh docs/pushdown.md decisions $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so docs.test
 
 demo:

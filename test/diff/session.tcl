@@ -182,7 +182,7 @@ proc affinity_of {type} {
   return numeric
 }
 
-# How the server compares texts of such a column: see docs/types.md.
+# How the server compares texts of such a column: see docs/pushdown.md.
 proc textcmp_of {kind table type} {
   if {$kind eq "sqlite" && [dict get $::session utf16]} { return nocase }
   if {$kind eq "sqlite"} { return [expr {$table eq "v1" ? "loose" : "bytes"}] }
