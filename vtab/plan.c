@@ -488,6 +488,15 @@ static bool plan_needs(const struct fed_table *table, const struct plan *plan,
   return false;
 }
 
+bool plan_is_probed(const struct plan *plan)
+{
+  for (int i = 0; i < plan->nterm; i++)
+    if (plan_terms(plan)[i].op == TERM_EQ && !plan_terms(plan)[i].in &&
+        !plan_terms(plan)[i].literal)
+      return true;
+  return false;
+}
+
 /* The columns that are dropped stand behind the others. */
 void plan_narrow(const struct fed_table *table, struct plan *plan,
                  uint64_t columns)

@@ -93,12 +93,13 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   store_pos at;
   int rc;
 
-  if (!lead) return SQLITE_OK;
+  if (!lead && !probe_has_local(scan, probe)) return SQLITE_OK;
+  probe->batch = probe->batch ? probe->batch * 4 : AHEAD_FIRST;
+  if (probe->batch > max) probe->batch = max;
+  if (!lead) return probe_look_local(scan, probe, key, probe->batch - 1, err);
   row = fed_calloc((size_t)probe_ncol(lead->plan), sizeof *row);
   if (!row) return fed_err_nomem(err);
   probe->coming = lead->plan->rows;
-  probe->batch = probe->batch ? probe->batch * 4 : AHEAD_FIRST;
-  if (probe->batch > max) probe->batch = max;
   at = ahead_from(probe, lead);
   rc = scan_ahead(lead, probe->batch - 1, err);
   for (int64_t n = 1; rc == SQLITE_OK && n < probe->batch; n++) {

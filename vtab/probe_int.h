@@ -43,6 +43,9 @@ struct probe {
   int64_t batch;
   uint32_t list;  /* its `fresh`, if its rows came by a list, */
   store_pos next; /* and which of them was not looked at yet */
+  int64_t rowid;  /* of a local table: the last row that was looked at */
+  bool found;     /* the place there is known */
+  int misses;     /* how often it was not where the keys come from */
 };
 
 /* ---- probe_key.c: values bound, and keys -------------------------------- */
@@ -95,6 +98,19 @@ int probe_learn(struct probe *probe, const struct fed_value *key,
  */
 int probe_look_ahead(struct scan *scan, struct probe *probe,
                      const struct fed_value *key, struct fed_err *err);
+
+/* ---- probe_local.c ------------------------------------------------------ */
+
+/* Is there hope of it? */
+bool probe_has_local(const struct scan *scan, const struct probe *probe);
+
+/*
+ * The same where the outer side is an ordinary table that SQLite reads from
+ * its beginning to its end, as the statement's program shows.
+ */
+int probe_look_local(struct scan *scan, struct probe *probe,
+                     const struct fed_value *key, int64_t n,
+                     struct fed_err *err);
 
 /* ---- probe.c ------------------------------------------------------------ */
 

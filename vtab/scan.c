@@ -290,6 +290,11 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
   if (!found || scan_readers(table, &shape) > 1)
     plan->group = shape.stmt ? (const void *)shape.stmt : plan;
   use = found ? shape_use(&shape, &table->base) : NULL;
+  for (int i = 0; found && i < plan->nterm && i < SHAPE_ARGS; i++) {
+    plan_terms(plan)[i].root = shape.source[i].root;
+    plan_terms(plan)[i].db = (int16_t)shape.source[i].db;
+    plan_terms(plan)[i].from = (int16_t)shape.source[i].col;
+  }
   plan->counts = plan->sure && use && !use->read && shape.counts;
   /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
    * made of all columns needs them all. */
@@ -312,7 +317,8 @@ static int scan_begin(struct scan *scan, const char *idxstr,
 
     scan->fetch.wait = fed_server_wait(server, &wait);
     if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
-        (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE))
+        (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE) ||
+        plan_is_probed(plan))
       scan_look(scan, idxstr, plan);
     if (plan->wrong && plan->nwide) plan_widen(plan);
     scan->fetch.group = asks ? plan->group : NULL;

@@ -30,6 +30,19 @@ struct shape_scan {
   bool looped;
 };
 
+/* A register, and the last that was read into it. */
+struct shape_load {
+  int reg, cursor, col;
+};
+
+/* An ordinary table's cursor. */
+struct shape_table {
+  int cursor, root, db;
+  bool whole; /* from its beginning on */
+};
+
+#define SHAPE_LOADS 32 /* the last ones */
+
 /* One program: the statement's own, or that of a trigger. */
 struct shape_reader {
   struct shape *shape;
@@ -51,10 +64,14 @@ struct shape_reader {
     int addr, reg;
   } ret[SHAPE_SCANS]; /* where others end */
   int nret;
+  struct shape_table table[SHAPE_TABLES];
+  int ntable;
+  struct shape_load load[SHAPE_LOADS];
+  unsigned nload;
 };
 
 struct shape_row {
-  int addr, p1, p2;
+  int addr, p1, p2, p3;
   const char *opcode, *p4;
 };
 
@@ -106,6 +123,49 @@ static void shape_open(struct shape_reader *r, const struct shape_row *row)
   r->use[r->ncursor++] = use;
 }
 
+static struct shape_table *shape_table(struct shape_reader *r, int cursor)
+{
+  for (int i = 0; i < r->ntable; i++)
+    if (r->table[i].cursor == cursor) return &r->table[i];
+  return NULL;
+}
+
+/* What ordinary tables are read, and into which registers. */
+static void shape_local(struct shape_reader *r, const struct shape_row *row)
+{
+  struct shape_table *table = shape_table(r, row->p1);
+
+  if (shape_is(row, "OpenRead") && !table && r->ntable < SHAPE_TABLES) {
+    r->table[r->ntable++] =
+      (struct shape_table){.cursor = row->p1, .root = row->p2, .db = row->p3};
+    return;
+  }
+  if (!table) return;
+  if (shape_is(row, "Rewind")) table->whole = true;
+  if (shape_is(row, "Column"))
+    r->load[r->nload++ % SHAPE_LOADS] =
+      (struct shape_load){row->p3, row->p1, row->p2};
+  if (shape_is(row, "Rowid"))
+    r->load[r->nload++ % SHAPE_LOADS] =
+      (struct shape_load){row->p2, row->p1, -1};
+}
+
+static struct shape_source shape_source(struct shape_reader *r, int reg)
+{
+  unsigned n = r->nload < SHAPE_LOADS ? r->nload : SHAPE_LOADS;
+  struct shape_source none = {0};
+
+  for (unsigned i = 1; i <= n; i++) {
+    const struct shape_load *load = &r->load[(r->nload - i) % SHAPE_LOADS];
+    const struct shape_table *table = shape_table(r, load->cursor);
+
+    if (load->reg != reg) continue;
+    if (!table || !table->whole) return none;
+    return (struct shape_source){table->root, table->db, load->col};
+  }
+  return none;
+}
+
 static void shape_filter(struct shape_reader *r, const struct shape_row *row)
 {
   struct shape_scan *scan = &r->scan[r->nscan];
@@ -117,7 +177,11 @@ static void shape_filter(struct shape_reader *r, const struct shape_row *row)
   for (int i = 0; i < r->ncall; i++)
     scan->looped |= r->call[i] <= row->addr;
   r->nscan++;
-  if (row->p4 && strcmp(row->p4, r->idxstr) == 0) r->found = true;
+  if (!row->p4 || strcmp(row->p4, r->idxstr) != 0) return;
+  r->found = true;
+  /* P3 and the next are idxNum and the number of arguments. */
+  for (int i = 0; i < SHAPE_ARGS; i++)
+    r->shape->source[i] = shape_source(r, row->p3 + 2 + i);
 }
 
 /* A jump back to `row->p2` repeats what lies between, but for what stands in
@@ -184,6 +248,8 @@ static void shape_flush(struct shape_reader *r)
     if (r->shape->use[use].scans > 2) r->shape->use[use].scans = 2;
   }
   r->ncursor = r->nscan = r->nonce = r->ncall = r->nret = 0;
+  r->ntable = 0;
+  r->nload = 0;
 }
 
 static void shape_reads(struct shape_use *use, const struct shape_row *row)
@@ -207,6 +273,7 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
   if (row->addr < r->addr) shape_flush(r);
   r->addr = row->addr;
   shape_once(r, row);
+  shape_local(r, row);
   if (shape_is(row, "VOpen")) shape_open(r, row);
   if (shape_is(row, "VFilter")) shape_filter(r, row);
   if (shape_is(row, "Gosub")) shape_call(r, row);
@@ -237,6 +304,7 @@ static int shape_read(sqlite3 *db, const char *sql, struct shape_reader *r)
       .opcode = (const char *)sqlite3_column_text(stmt, 1),
       .p1 = sqlite3_column_int(stmt, 2),
       .p2 = sqlite3_column_int(stmt, 3),
+      .p3 = sqlite3_column_int(stmt, 4),
       .p4 = (const char *)sqlite3_column_text(stmt, 5),
     };
 

@@ -19,9 +19,20 @@ struct shape_use {
   bool rowid;
 };
 
+/* Whence an argument of the scan comes: a column of the present row of an
+ * ordinary table that is read from its beginning to its end. */
+struct shape_source {
+  int root; /* page of the table; 0: from elsewhere */
+  int db;   /* number of the schema, as in PRAGMA database_list */
+  int col;  /* in the table, or -1: its rowid */
+};
+
+#define SHAPE_ARGS 8
+
 struct shape {
   sqlite3_stmt *stmt; /* NULL: several running ones look alike */
   bool counts;        /* there is a count(*) */
+  struct shape_source source[SHAPE_ARGS]; /* of the scan by `idxstr` */
   int n;
   struct shape_use use[SHAPE_TABLES];
 };

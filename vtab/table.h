@@ -405,6 +405,9 @@ struct plan_term {
   bool implied;   /* by another: never sent */
   bool beginning; /* ask only for the texts that begin as the pattern does */
   float part;     /* share of the rows that is expected to match */
+  /* Whence its value comes, see struct shape_source; root 0: not known. */
+  int root;
+  int16_t db, from;
 };
 
 /* What becomes of a term of the WHERE clause, and why so. */
@@ -453,6 +456,9 @@ struct plan {
 struct plan_term *plan_terms(const struct plan *plan);
 struct plan_order *plan_orders(const struct plan *plan);
 int16_t *plan_columns(const struct plan *plan);
+
+/* Does it look up by a value that may be another each time? */
+bool plan_is_probed(const struct plan *plan);
 
 /*
  * Fetch only those columns of the plan that are read (a bit each, the last for
