@@ -69,6 +69,7 @@ static int ahead_learn(struct scan *scan, struct probe *probe,
       probe_knows(probe, &key))
     return SQLITE_OK;
   if (key.type == FED_TEXT || key.type == FED_BLOB) *bytes += (size_t)key.size;
+  if (*bytes > AHEAD_BYTES) return SQLITE_OK;
   return probe_learn(probe, &key, err);
 }
 
@@ -89,11 +90,12 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   struct scan *lead = ahead_lead(scan, probe, key);
   int64_t max = scan->plan->dialect->arrays ? AHEAD_ARRAY : AHEAD_LIST;
   struct fed_value *row;
-  size_t bytes = 0;
+  bool has_bytes = key->type == FED_TEXT || key->type == FED_BLOB;
+  size_t bytes = has_bytes ? (size_t)key->size : 0;
   store_pos at;
   int rc;
 
-  if (!lead) return SQLITE_OK;
+  if (!lead || bytes > AHEAD_BYTES) return SQLITE_OK;
   row = fed_calloc((size_t)probe_ncol(lead->plan), sizeof *row);
   if (!row) return fed_err_nomem(err);
   probe->coming = lead->plan->rows;
