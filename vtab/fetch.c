@@ -164,7 +164,8 @@ int fetch_ahead(struct fetch *fetch, int64_t n, struct fed_err *err)
     if (rc == SQLITE_OK) fetch->nkept++;
   }
   if (rc == SQLITE_OK) return fetch_peeked(fetch, err);
-  fetch->lost = *err; /* a row was read and could not be kept */
+  fetch->lost = *err; /* a row was read and could not be kept, */
+  fetch->row = NULL;  /* and the present one may be gone with its block */
   fetch_release(fetch, false);
   return rc;
 }

@@ -1,5 +1,7 @@
 #include "vtab/probe_int.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 
 #define PROBE_MEM ((size_t)32 << 20) /* rows in memory; more go to a file */
@@ -18,6 +20,31 @@
 #define PROBE_KEY_ROWS     1000 /* a key with more is not kept */
 #define PROBE_KNOWN_MAX    32768
 #define PROBE_UNKNOWN_ROWS 100000.0
+
+/* Tests have all runs go one way, (s)ingle, (a)head or (w)hole, little memory
+ * and room for few rows. */
+#ifdef FED_TEST
+static char probe_way(void)
+{
+  const char *way = getenv("FED_TEST_PROBE");
+
+  return way ? *way : 0;
+}
+
+static int64_t probe_rows_max(void)
+{
+  return getenv("FED_TEST_PROBE") ? 5000 : MAP_ROWS_MAX;
+}
+
+static size_t probe_mem(void)
+{
+  return getenv("FED_TEST_PROBE") ? 8 << 10 : PROBE_MEM;
+}
+#else
+#  define probe_way()      0
+#  define probe_rows_max() MAP_ROWS_MAX
+#  define probe_mem()      PROBE_MEM
+#endif
 
 /* ---- life -------------------------------------------------------------- */
 
@@ -60,7 +87,7 @@ static struct probe *probe_new(const struct scan *scan)
   probe->image[0].end = fed_calloc(nterm, sizeof(size_t));
   probe->image[1].end = fed_calloc(nterm, sizeof(size_t));
   probe->row = fed_calloc((size_t)probe_ncol(scan->plan), sizeof *probe->row);
-  map_init(&probe->rows, probe_ncol(scan->plan), PROBE_MEM);
+  map_init(&probe->rows, probe_ncol(scan->plan), probe_mem());
   map_init(&probe->known, 1, SIZE_MAX);
   if (probe->changes && probe->image[0].end && probe->image[1].end &&
       probe->row)
@@ -104,6 +131,11 @@ static struct probe *probe_adopt(struct scan *scan)
   return NULL;
 }
 
+void probe_left(struct scan *scan)
+{
+  if (scan->probe) scan->probe->cut = !scan->eof;
+}
+
 void probe_close(struct scan *scan)
 {
   struct fed_table *table = table_of(scan->base.pVtab);
@@ -119,7 +151,8 @@ void probe_close(struct scan *scan)
   } else {
     probe_free(probe);
   }
-  if (fed_list_empty(&table->cursors)) probe_release_all(table);
+  /* An heir that never ran leaves nothing to a later statement. */
+  if (!awaited) probe_release_all(table);
 }
 
 void probe_release_all(struct fed_table *table)
@@ -310,6 +343,16 @@ static int probe_bind(struct scan *scan, const struct probe *probe,
   return rc;
 }
 
+/* As if nothing had been asked for yet. Values bound before are gone. */
+static int probe_bind_again(struct scan *scan, sqlite3_value **argv,
+                            struct fed_err *err)
+{
+  bool never;
+
+  return bind_values(&scan->bind, table_of(scan->base.pVtab), argv, &never,
+                     err);
+}
+
 static double probe_whole_rows(const struct scan *scan,
                                const struct probe *probe)
 {
@@ -335,7 +378,9 @@ static bool probe_wants_whole(const struct scan *scan,
   double rows = probe_whole_rows(scan, probe);
   double spent = probe->spent + PROBE_SINGLE;
 
-  if (probe->nkey == 0 && !probe->more) return true; /* the same rows again */
+  if (probe_way()) return probe_way() == 'w';
+  /* The same rows again: but if few of them were read, as by EXISTS? */
+  if (probe->nkey == 0 && !probe->more) return !probe->cut || spent >= rows;
   if (rows > (double)MAP_ROWS_MAX) return false;
   if (probe->nkey == 0) return rows * PROBE_AGAIN <= PROBE_SINGLE;
   /* Where the keys to come are many, it is believed earlier. */
@@ -354,7 +399,6 @@ static int probe_fetch_whole(struct scan *scan, struct probe *probe,
                 : limit < (double)MAP_ROWS_MAX   ? (int64_t)limit
                                                  : MAP_ROWS_MAX;
   int64_t n = 0;
-  bool never;
   int rc = probe_bind(scan, probe, NULL, 0, err);
 
   probe_forget_rows(probe);
@@ -363,15 +407,15 @@ static int probe_fetch_whole(struct scan *scan, struct probe *probe,
   if (rc == SQLITE_OK && n <= max) return SQLITE_OK;
   probe_forget_rows(probe);
   probe->least = (double)n * 2;
-  if (rc != SQLITE_OK) return rc;
-  return bind_values(&scan->bind, table_of(scan->base.pVtab), argv, &never,
-                     err);
+  return rc == SQLITE_OK ? probe_bind_again(scan, argv, err) : rc;
 }
 
-/* Ask at once for all keys from number `from` on. */
+/* Ask at once for all keys from number `from` on. *all: there was room for
+ * every row. */
 static int probe_fetch_keys(struct scan *scan, struct probe *probe,
-                            uint32_t from, struct fed_err *err)
+                            uint32_t from, bool *all, struct fed_err *err)
 {
+  int64_t max = probe_rows_max() - probe->rows.n;
   int nkey = (int)(probe->known.n - from);
   struct fed_value *list = fed_calloc((size_t)nkey, sizeof *list);
   int64_t n = 0;
@@ -381,20 +425,23 @@ static int probe_fetch_keys(struct scan *scan, struct probe *probe,
     rc = map_read(&probe->known, from + (uint32_t)i + 1, &list[i], err);
   if (rc == SQLITE_OK) rc = probe_bind(scan, probe, list, nkey, err);
   probe->fresh = probe->rows.n + 1;
-  if (rc == SQLITE_OK)
-    rc = probe_fetch(scan, probe, from, 0, INT64_MAX, &n, err);
+  if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, from, 0, max, &n, err);
+  *all = n <= max;
   probe->spent += PROBE_SINGLE + PROBE_MORE * (nkey - 1) + (double)n;
   fed_free(list);
   return rc;
 }
 
-/* The rows of one key, from memory or with those of the keys to come. */
+/* The rows of one key, from memory or with those of the keys to come. Not
+ * served if they are too many to keep. */
 static int probe_by_key(struct scan *scan, struct probe *probe,
-                        const struct fed_value *key, struct fed_err *err)
+                        const struct fed_value *key, bool *served,
+                        struct fed_err *err)
 {
   uint32_t from;
   int rc;
 
+  *served = true;
   if (probe_knows(probe, key)) return probe_serve(scan, probe, key, err);
   if (probe->rows.rows.memory > PROBE_MEM / 2 ||
       probe->known.n > PROBE_KNOWN_MAX)
@@ -404,9 +451,10 @@ static int probe_by_key(struct scan *scan, struct probe *probe,
   /* No list finds NULL, which IS does. */
   if (rc == SQLITE_OK && key->type != FED_NULL)
     rc = probe_look_ahead(scan, probe, key, err);
-  if (rc == SQLITE_OK) rc = probe_fetch_keys(scan, probe, from, err);
-  if (rc == SQLITE_OK) return probe_serve(scan, probe, key, err);
+  if (rc == SQLITE_OK) rc = probe_fetch_keys(scan, probe, from, served, err);
+  if (rc == SQLITE_OK && *served) return probe_serve(scan, probe, key, err);
   probe_forget_rows(probe);
+  probe->batch = 0;
   return rc;
 }
 
@@ -443,6 +491,14 @@ static int probe_watch(struct scan *scan, bool *again, struct fed_err *err)
   return rc;
 }
 
+/* Serve from all rows, unless it takes longer than to ask for a few. */
+static bool probe_serves_whole(const struct probe *probe, int nkey)
+{
+  return probe->whole &&
+         (nkey == probe->nkey ||
+          (double)probe->rows.rows.nrow * PROBE_AGAIN <= PROBE_SINGLE);
+}
+
 int probe_filter(struct scan *scan, sqlite3_value **argv, bool *served,
                  struct fed_err *err)
 {
@@ -461,16 +517,21 @@ int probe_filter(struct scan *scan, sqlite3_value **argv, bool *served,
     return SQLITE_OK;
   }
   nkey = probe_key(scan, probe, key);
-  if (!probe->whole && probe_wants_whole(scan, probe))
+  if (!probe->whole && probe_wants_whole(scan, probe)) {
     rc = probe_fetch_whole(scan, probe, argv, err);
+    if (rc == SQLITE_OK && !probe->whole) nkey = probe_key(scan, probe, key);
+  }
   if (rc != SQLITE_OK) return rc;
-  *served = true;
-  if (probe->whole)
+  *served = probe_serves_whole(probe, nkey);
+  if (*served)
     return probe_serve(scan, probe,
                        nkey > 0 && nkey == probe->nkey ? key : NULL, err);
-  if (nkey > 0 && probe_key_rows(scan, probe) <= PROBE_KEY_ROWS)
-    return probe_by_key(scan, probe, key, err);
-  *served = false;
-  probe->spent += PROBE_SINGLE + scan->plan->rows;
+  if (!probe->whole && nkey > 0 && probe_way() != 's' &&
+      probe_key_rows(scan, probe) <= PROBE_KEY_ROWS) {
+    rc = probe_by_key(scan, probe, key, served, err);
+    if (rc == SQLITE_OK && !*served) rc = probe_bind_again(scan, argv, err);
+    if (rc != SQLITE_OK || *served) return rc;
+  }
+  probe->spent += PROBE_SINGLE + (probe->cut ? 0 : scan->plan->rows);
   return SQLITE_OK;
 }

@@ -44,6 +44,9 @@ int probe_peeked(struct scan *scan, struct fed_err *err);
 /* A scan that was not served turned out to be only this number of rows. */
 void probe_count(struct scan *scan, int64_t count);
 
+/* A run is over, be it at its end or before. */
+void probe_left(struct scan *scan);
+
 /* The cursor closes. What it knows goes to the next one of its plan: each
  * run of a correlated subquery opens a new cursor before it closes the old. */
 void probe_close(struct scan *scan);

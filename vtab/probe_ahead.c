@@ -69,6 +69,7 @@ static int ahead_learn(struct scan *scan, struct probe *probe,
       probe_knows(probe, &key))
     return SQLITE_OK;
   if (key.type == FED_TEXT || key.type == FED_BLOB) *bytes += (size_t)key.size;
+  if (*bytes > AHEAD_BYTES) return SQLITE_OK;
   return probe_learn(probe, &key, err);
 }
 
@@ -89,11 +90,13 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   struct scan *lead = ahead_lead(scan, probe, key);
   int64_t max = scan->plan->dialect->arrays ? AHEAD_ARRAY : AHEAD_LIST;
   struct fed_value *row;
-  size_t bytes = 0;
+  bool has_bytes = key->type == FED_TEXT || key->type == FED_BLOB;
+  size_t bytes = has_bytes ? (size_t)key->size : 0;
   store_pos at;
   int rc;
 
-  if (!lead && !probe_has_local(scan, probe)) return SQLITE_OK;
+  if (bytes > AHEAD_BYTES || (!lead && !probe_has_local(scan, probe)))
+    return SQLITE_OK;
   probe->batch = probe->batch ? probe->batch * 4 : AHEAD_FIRST;
   if (probe->batch > max) probe->batch = max;
   if (!lead) return probe_look_local(scan, probe, key, probe->batch - 1, err);

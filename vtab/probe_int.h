@@ -26,6 +26,7 @@ struct probe {
   int16_t key[PROBE_KEYS];     /* those of them that find rows by a hash, */
   int nkey;                    /* the one with most values first */
   bool more;                   /* others change, too */
+  bool cut;                    /* the last run was not read to its end */
 
   double spent; /* on single and ahead */
   double least; /* rows there are at least: an estimate was too low */

@@ -77,7 +77,9 @@ static bool probe_hashes(const struct fed_column *col,
 
   switch (col->class) {
   case FED_CLASS_ANY:
-    if (col->collation && sqlite3_stricmp(col->collation, "BINARY"))
+    /* A view's columns may hold what their affinity would have converted. */
+    if (col->textcmp != FED_TEXTCMP_BYTES ||
+        (col->collation && sqlite3_stricmp(col->collation, "BINARY")))
       return false;
     switch (declare_column_affinity(col)) {
     case 'A':
@@ -163,12 +165,6 @@ int probe_nhash(const struct probe *probe)
   return probe->whole || probe->nkey == 0 ? probe->nkey : 1;
 }
 
-/* Forms whose values are the one value of the term, as often as it is. */
-static bool probe_is_plain(enum term_form form)
-{
-  return form == FORM_BARE || form == FORM_TEXT || form == FORM_BOTH;
-}
-
 int probe_key(const struct scan *scan, const struct probe *probe,
               struct fed_value key[PROBE_KEYS])
 {
@@ -177,14 +173,17 @@ int probe_key(const struct scan *scan, const struct probe *probe,
   for (; k < probe->nkey; k++) {
     const struct term_now *now = &scan->bind.now[probe->key[k]];
     const struct fed_value *arg = &scan->bind.args[now->first];
+    const struct fed_column *col = probe_column(scan, probe->key[k]);
 
     if (now->use != TERM_BIND) break;
     if (now->op == TERM_ISNULL) {
       key[k] = fed_value_null();
       continue;
     }
-    if (now->op != TERM_EQ || now->nvalue != 1 || !probe_is_plain(now->form) ||
-        !probe_hashes(probe_column(scan, probe->key[k]), arg))
+    /* In another form it could not stand in one list with those to come. */
+    if (now->op != TERM_EQ || now->nvalue != 1 ||
+        now->form != term_planned(scan->plan->dialect, col, TERM_EQ).form ||
+        !probe_hashes(col, arg))
       break;
     key[k] = probe_canonical(arg);
   }

@@ -11,6 +11,7 @@
 
 #define LOCAL_AFTER  4 /* runs, so that a short join need not pay for it */
 #define LOCAL_MISSES 3
+#define LOCAL_BYTES  ((int64_t)1 << 20) /* of keys, at most */
 #define LOCAL_SEARCH 65536 /* rows to find the present one among */
 
 bool probe_has_local(const struct scan *scan, const struct probe *probe)
@@ -135,6 +136,7 @@ int probe_look_local(struct scan *scan, struct probe *probe,
   struct fed_value key, value;
   int rc = SQLITE_OK;
   bool met = false, index = false;
+  int64_t bytes = 0;
   sqlite3_stmt *stmt = local_prepare(scan, term, &index);
 
   if (!stmt) {
@@ -150,6 +152,8 @@ int probe_look_local(struct scan *scan, struct probe *probe,
     probe->found |= met;
     if (!probe->found) continue;
     n--;
+    if (key.type == FED_TEXT || key.type == FED_BLOB) bytes += key.size;
+    if (bytes > LOCAL_BYTES) break;
     if (!probe_knows(probe, &key)) rc = probe_learn(probe, &key, err);
   }
   if (!met) probe->misses++;

@@ -72,6 +72,7 @@ int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 /* Forget the last execution. */
 static void scan_clear(struct scan *scan)
 {
+  probe_left(scan);
   fetch_end(&scan->fetch);
   rowid_release(&scan->seen);
   rowid_release(&scan->chunk);
