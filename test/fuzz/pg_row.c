@@ -59,6 +59,7 @@ static void expect(bool ok)
 /* ---- the wire is ours -------------------------------------------------- */
 
 static struct input *wire;
+static struct input sent; /* the last message, as it was */
 
 static unsigned take(struct input *in)
 {
@@ -93,6 +94,7 @@ int PQgetCopyData(PGconn *conn, char **out, int async)
   n |= take(wire);
   if (n > wire->size) n = wire->size;
   if (n == 0) return -1;
+  sent = (struct input){wire->p, n};
   *out = take_bytes(wire, n);
   return (int)n;
 }
@@ -567,14 +569,35 @@ static void same_by_copy(struct run *run)
     expect(run->sum[i] == look(&run->row[i]));
 }
 
+/* Is the last message a row, maybe behind the header, and nothing else? */
+static bool is_row(int ncol)
+{
+  const char *p = (const char *)sent.p, *end = p + sent.size;
+
+  if (*p == 'P') p += 19 + fed_pg_u32(p + 15);
+  if (fed_pg_u16(p) != ncol) return false;
+  p += 2;
+  for (; ncol > 0; ncol--) {
+    uint32_t len = fed_pg_u32(p);
+
+    p += 4;
+    if (len == UINT32_MAX) continue;
+    if (len > (size_t)(end - p)) return false;
+    p += len;
+  }
+  return p == end;
+}
+
 /* What is left of the input. */
 static void messages(struct run *run, struct input *in, bool headed)
 {
   run->st.headed = headed;
   run->st.trailed = false;
-  while (copy_row(run, in))
+  while (copy_row(run, in)) {
+    expect(is_row(run->st.base.ncol));
     for (int i = 0; i < run->st.base.ncol; i++)
       look(&run->row[i]);
+  }
 }
 
 static void error_message(struct input in)
