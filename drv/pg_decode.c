@@ -14,6 +14,7 @@
  * Every length is checked: bytes that are not of the type they claim to be
  * give SQLITE_CORRUPT, never a read past their end.
  */
+#include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
 
@@ -335,7 +336,7 @@ static int pg_t_bool(struct fed_pg_col *col, char *p, int len,
                      struct fed_value *out)
 {
   (void)col;
-  if (len != 1) return SQLITE_CORRUPT;
+  if (len != 1 || (*p != 't' && *p != 'f')) return SQLITE_CORRUPT;
   *out = fed_value_int(*p == 't');
   return SQLITE_OK;
 }
@@ -346,8 +347,9 @@ static int pg_t_int(struct fed_pg_col *col, char *p, int len,
   char *end;
 
   (void)col;
+  errno = 0;
   *out = fed_value_int(strtoll(p, &end, 10));
-  return len > 0 && *end == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+  return len > 0 && end == p + len && !errno ? SQLITE_OK : SQLITE_CORRUPT;
 }
 
 /* numeric(p, 0) may be 'NaN'. */
@@ -371,7 +373,7 @@ static int pg_t_real(struct fed_pg_col *col, char *p, int len,
   if (!c) return SQLITE_NOMEM;
   r = strtod_l(p, &end, c);
   freelocale(c);
-  if (len == 0 || *end) return SQLITE_CORRUPT;
+  if (len == 0 || end != p + len) return SQLITE_CORRUPT;
   *out = fed_value_real(r);
   return SQLITE_OK;
 }
@@ -412,8 +414,8 @@ static int pg_t_timestamptz(struct fed_pg_col *col, char *p, int len,
 
   if (zone) {
     if (strncmp(zone, "+00", 3) != 0) return SQLITE_CORRUPT;
-    memmove(zone, zone + 3, strlen(zone + 3) + 1);
     len -= 3;
+    memmove(zone, zone + 3, (size_t)(p + len - zone) + 1);
   }
   return pg_text(col, p, len, out);
 }

@@ -24,6 +24,20 @@ enum {
   PG_NINF = 0xF000,
 };
 
+static inline const char *pg_special(int sign)
+{
+  switch (sign) {
+  case PG_NAN:
+    return "NaN";
+  case PG_PINF:
+    return "Infinity";
+  case PG_NINF:
+    return "-Infinity";
+  default:
+    return NULL;
+  }
+}
+
 static inline int pg_numeric_read(struct pg_numeric *num, const char *p,
                                   int len)
 {
@@ -34,6 +48,8 @@ static inline int pg_numeric_read(struct pg_numeric *num, const char *p,
   num->dscale = fed_pg_u16(p + 6);
   num->digits = p + 8;
   if (len != 8 + 2 * num->ndigits || num->dscale > 0x3FFF)
+    return SQLITE_CORRUPT;
+  if ((num->sign & ~PG_NEGATIVE) && !pg_special(num->sign))
     return SQLITE_CORRUPT;
   return SQLITE_OK;
 }
@@ -72,20 +88,6 @@ static char *pg_put_numeric(char *to, const struct pg_numeric *num)
   return point + num->dscale;
 }
 
-static inline const char *pg_special(int sign)
-{
-  switch (sign) {
-  case PG_NAN:
-    return "NaN";
-  case PG_PINF:
-    return "Infinity";
-  case PG_NINF:
-    return "-Infinity";
-  default:
-    return NULL;
-  }
-}
-
 /* numeric -> the text that the server prints. */
 int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
@@ -95,13 +97,13 @@ int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
   size_t whole;
   char *to, *end;
 
-  if (pg_numeric_read(&num, p, len) != SQLITE_OK || !pg_is_digits(&num))
-    return SQLITE_CORRUPT;
+  if (pg_numeric_read(&num, p, len) != SQLITE_OK) return SQLITE_CORRUPT;
   special = pg_special(num.sign);
   if (special) {
     *out = fed_value_cstr(special);
     return SQLITE_OK;
   }
+  if (!pg_is_digits(&num)) return SQLITE_CORRUPT;
   whole = num.weight < 0 ? 1 : ((size_t)num.weight + 1) * 4;
   to = fed_pg_room(col, whole + (size_t)num.dscale + 8);
   if (!to) return SQLITE_NOMEM;
@@ -112,10 +114,10 @@ int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
   return SQLITE_OK;
 }
 
-/* 10^n is exact as a double up to n = 22. */
+/* 10^n is exact as a double up to n = 22; needed is the 20 of five groups. */
 static const double pg_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
                                 1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                1e14, 1e15, 1e16, 1e17, 1e18};
+                                1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20};
 
 /*
  * |num| * 10000^*places as an integer, with as many places as dscale needs;
