@@ -263,6 +263,18 @@ static void pg_collect_error(struct pg_collect *c, PGresult *res)
   if (c->rc == SQLITE_OK && (!along || c->pg->base.broken)) c->rc = rc;
 }
 
+/* COPY: what we began is read to its end, any other is refused. */
+static int pg_collect_copy(struct pg_collect *c, PGresult *res)
+{
+  int rc;
+
+  if (c->pg->copying && PQresultStatus(res) == PGRES_COPY_OUT)
+    return fed_pg_skip_copy(c->pg, c->wait, c->err);
+  rc = fed_pg_end_copy(c->pg, res, c->wait, c->err);
+  if (c->rc == SQLITE_OK) c->rc = SQLITE_ERROR;
+  return rc;
+}
+
 /* SQLITE_OK to go on, else the wait has ended. Takes `res`. */
 static int pg_collect_one(struct pg_collect *c, PGresult *res)
 {
@@ -288,15 +300,9 @@ static int pg_collect_one(struct pg_collect *c, PGresult *res)
   case PGRES_PIPELINE_ABORTED:
     break;
   case PGRES_COPY_OUT:
-    if (c->pg->copying) {
-      rc = fed_pg_skip_copy(c->pg, c->wait, c->err);
-      break;
-    }
-    /* fall through */
   case PGRES_COPY_IN:
   case PGRES_COPY_BOTH:
-    rc = fed_pg_end_copy(c->pg, res, c->wait, c->err);
-    if (c->rc == SQLITE_OK) c->rc = SQLITE_ERROR;
+    rc = pg_collect_copy(c, res);
     break;
   case PGRES_BAD_RESPONSE:
   case PGRES_NONFATAL_ERROR:

@@ -269,8 +269,10 @@ static bool pool_alive(struct pool_slot *slot, const struct fed_wait *wait)
   int64_t idle = fed_clock_ms() - slot->used_ms;
 
   /* It was looked at when it came back; what happens within a blink shows
-   * when it is used, and a scan tries again then. */
-  if (idle < FED_WAIT_SLICE && idle < slot->server->opts.validate_after)
+   * when it is used, and a scan tries again then. But that a file was replaced
+   * by another never shows. */
+  if (!slot->conn->drv->is_file && idle < FED_WAIT_SLICE &&
+      idle < slot->server->opts.validate_after)
     return true;
   if (fed_conn_health(slot->conn) != FED_HEALTH_CLEAN) return false;
   if (idle < slot->server->opts.validate_after) return true;

@@ -398,7 +398,7 @@ static bool rhs_is_beginning(const struct fed_column *col, struct term_now *now,
   if (!rhs_range(now->op) || (value->size != 4 && value->size != 7 && !day))
     return false;
   memcpy(buf, value->p, (size_t)value->size);
-  memcpy(buf + value->size, "-01-01" + (value->size == 7 ? 3 : 0),
+  memcpy(buf + value->size, &"-01-01"[value->size == 7 ? 3 : 0],
          (size_t)(value->size == 4   ? 7
                   : value->size == 7 ? 4
                                      : 0));
