@@ -12,7 +12,7 @@
 #define LOCAL_AFTER  4 /* runs, so that a short join need not pay for it */
 #define LOCAL_MISSES 3
 #define LOCAL_BYTES  ((int64_t)1 << 20) /* of keys, at most */
-#define LOCAL_SEARCH 65536 /* rows to find the present one among */
+#define LOCAL_SEARCH 65536              /* rows to find the present one among */
 
 bool probe_has_local(const struct scan *scan, const struct probe *probe)
 {
