@@ -129,12 +129,12 @@ static bool copy_add_sql(struct fed_pg_stmt *st, struct fed_str *to)
   const char *from = st->sql;
   const char *at;
 
-  while (*(at = copy_find(st->sql, from))) {
+  while ((at = copy_find(st->sql, from)) && *at) {
     fed_str_addn(to, from, (size_t)(at - from));
     if (!copy_add_literal(st, copy_number(at, &from) - 1, to)) return false;
   }
   fed_str_add(to, from);
-  return true;
+  return at != NULL;
 }
 
 int fed_pg_copy_send(struct fed_pg_stmt *st, struct fed_err *err)

@@ -283,8 +283,10 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
     int at = info->aConstraintUsage[i].argvIndex - 1;
     struct plan_range range;
 
-    if (at < 0 || !terms[at].beginning) continue;
-    plan_part(info, i, (enum term_op)terms[at].op, &range);
+    if (at < 0 || !terms[at].beginning ||
+        plan_part(info, i, (enum term_op)terms[at].op, &range) !=
+          PLAN_BEGINNING)
+      continue;
     plan_take_end(plan, info, range.low, terms, terms[at].col);
     plan_take_end(plan, info, range.high, terms, terms[at].col);
   }

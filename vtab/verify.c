@@ -298,7 +298,7 @@ static void verify_report(struct verify *verify, const char *result,
     status_int(rows, pushed->n ? pushed->n : local->n);
   else
     status_null(rows);
-  if (pushed->n && local->n) {
+  if (pushed->n && pushed->row && local->n && local->row) {
     verify_column(verify, pushed, local, rows);
     return;
   }
