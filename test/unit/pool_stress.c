@@ -24,7 +24,7 @@
 #define LIMIT   4
 #define BORROWS 100000
 
-static int passed, failed, skipped;
+static atomic_int passed, failed, skipped; /* kill_backends() checks, too */
 
 static bool check(bool ok, const char *fmt, ...) FED_PRINTF(2, 3);
 static bool check(bool ok, const char *fmt, ...)
