@@ -157,7 +157,7 @@ proc report_difference {kind name tree parameters differs} {
   set sql [query_sql $tree $kind]
   set mark [log_mark]
   query_bind $parameters
-  catch {db eval $sql}
+  if {[catch {db eval $sql} message]} { append differs " (error: $message)" }
   set sent [db eval {SELECT sql FROM fed_log WHERE id > $mark ORDER BY id}]
   set tables [lmap t [dict get $::session tables] { table_sql $kind $t }]
   set i -1

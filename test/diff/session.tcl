@@ -76,9 +76,16 @@ proc session_likely {kind} {
 proc session_build {tables} {
   set kind [dict get $::session kind]
   # What the last session held must be let go before its tables are dropped.
-  catch {db eval COMMIT}
-  catch {db eval "SELECT fed_detach('$kind')"}
-  catch {db eval "SELECT fed_server_drop('$kind')"}
+  if {[catch {db eval COMMIT} message] &&
+      $message ne "cannot commit - no transaction is active"} {
+    error $message
+  }
+  if {[db exists {SELECT 1 FROM pragma_database_list WHERE name = $kind}]} {
+    db eval {SELECT fed_detach($kind)}
+  }
+  if {[db exists {SELECT 1 FROM fed_servers WHERE name = $kind}]} {
+    db eval {SELECT fed_server_drop($kind)}
+  }
   # Views first: SQLite checks what still names the table that goes.
   foreach {type name} [db eval {SELECT type, name FROM main.sqlite_schema
       WHERE type IN ('view', 'table') ORDER BY type DESC}] {
