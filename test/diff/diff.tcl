@@ -247,6 +247,7 @@ proc diff_round {kind seed round n} {
 }
 
 proc diff_run {kind} {
+  need $kind
   if {[setting DIFF_MUTATE] ne ""} { return [mutate_run $kind] }
   set seed [setting DIFF_SEED 4711]
   if {$seed eq "random"} { set seed [expr {[clock microseconds] % 1000000}] }
