@@ -396,7 +396,8 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   struct fed_value value;
 
   *now = term_planned(dialect, col, (enum term_op)term->op);
-  if (term->implied) {
+  if (term->implied ||
+      (term->surely == PLAN_NOTHING && bind->plan->joins != PLAN_JOINS_INNER)) {
     now->use = TERM_DROP;
     return SQLITE_OK;
   }
@@ -412,7 +413,7 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   }
   now->use = term_value(dialect, col, now, rhs, plain, bind->text[i], &value);
   if (now->use != TERM_BIND) return SQLITE_OK;
-  if (term->beginning) {
+  if (term->surely == PLAN_BEGINNING && bind->plan->joins != PLAN_JOINS_INNER) {
     int rc = bind_cut(bind, now->op, &value, err);
 
     if (rc != SQLITE_OK) return rc;

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "vtab/explain.h"
+#include "vtab/shape.h"
 
 /* ---- reading SQLite's plan --------------------------------------------- */
 
@@ -263,16 +264,19 @@ int explain_fill(struct fed_db *fdb, struct status_rows *rows,
                  struct fed_err *err)
 {
   struct explain explain = {.ncall = 0};
-  struct explain *outer = fdb->explain;
+  struct explain *before = fdb->explain;
+  const char *sql;
   int rc;
 
   if (rows->argc < 1)
     return fed_err_set(err, SQLITE_MISUSE,
                        "usage: SELECT * FROM fed_explain('SELECT ...')");
   fed_list_init(&explain.calls);
+  sql = (const char *)sqlite3_value_text(rows->argv[0]);
+  explain.outer = sql && shape_is_outer(fdb->db, sql);
   fdb->explain = &explain;
   rc = explain_run(fdb, &explain, rows, err);
-  fdb->explain = outer;
+  fdb->explain = before;
   explain_release(&explain);
   return rc;
 }

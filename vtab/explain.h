@@ -1,6 +1,6 @@
 /*
  * explain.h: what note.c writes down while SQLite plans a statement, for
- * explain.c. Private to the two.
+ * explain.c; what plan.c is to know of the statement then.
  */
 #ifndef FED_VTAB_EXPLAIN_H
 #define FED_VTAB_EXPLAIN_H
@@ -18,6 +18,7 @@ struct explain_call {
 struct explain {
   struct fed_list calls; /* in their order; numbers from 1 */
   int ncall;
+  bool outer; /* the statement may hold an outer join */
 };
 
 /* Of a line of `lines`: part, item, verdict, why. */

@@ -2,6 +2,8 @@
  * note: each call of xBestIndex, written down for fed_explain: what was
  * offered, what is sent of it, and why the rest is not.
  */
+#include <math.h>
+
 #include "base/mem.h"
 #include "vtab/explain.h"
 
@@ -241,7 +243,7 @@ static void note_costs(struct explain_call *call, const struct fed_table *table,
   status_null(&call->lines);
   status_text(&call->lines, why);
   status_text(&call->lines, "cost");
-  status_real(&call->lines, info->estimatedCost);
+  status_real(&call->lines, round(info->estimatedCost * 10) / 10);
   status_null(&call->lines);
   status_null(&call->lines);
 }

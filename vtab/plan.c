@@ -3,7 +3,7 @@
  * limit; what the server may answer becomes a plan and its SQL.
  */
 #include "base/mem.h"
-#include "vtab/table.h"
+#include "vtab/explain.h"
 
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
@@ -99,9 +99,6 @@ bool plan_wants_limit(const sqlite3_index_info *info)
   return false;
 }
 
-/* How much of a term is of the WHERE clause for sure. */
-enum plan_part { PLAN_NOTHING, PLAN_BEGINNING, PLAN_WHOLE };
-
 static bool plan_is_text(enum term_op op, const char *a, const char *b, int n)
 {
   return op == TERM_LIKE ? sqlite3_strnicmp(a, b, n) == 0
@@ -171,7 +168,8 @@ static struct plan_range plan_range(sqlite3_index_info *info, int i,
  * the range of a pattern's beginning, every row that is wanted has that
  * beginning: so much can be asked for, if the range is taken as well. It then
  * tells SQLite that the plan waits for the other table, should it be of an ON
- * (plan_take_range), and is not usable when SQLite asks again.
+ * (plan_take_range), and is not usable when SQLite asks again. Whether there
+ * is an outer join at all is known when the statement runs (plan->joins).
  */
 static enum plan_part plan_part(sqlite3_index_info *info, int i,
                                 enum term_op op, struct plan_range *range)
@@ -192,6 +190,12 @@ static enum plan_part plan_part(sqlite3_index_info *info, int i,
   return range->low >= 0 && range->high >= 0 ? PLAN_BEGINNING : PLAN_NOTHING;
 }
 
+/* Of a statement that is only explained this is known now. */
+static bool plan_is_outer(const struct fed_table *table)
+{
+  return table->fdb->explain && table->fdb->explain->outer;
+}
+
 /* Why a term that the server could answer is not sent after all, or NULL. */
 static const char *plan_term_bar(const struct fed_table *table,
                                  sqlite3_index_info *info, int i,
@@ -204,7 +208,7 @@ static const char *plan_term_bar(const struct fed_table *table,
       return "the comparison has another collation than the column";
     if (op >= TERM_LT && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
   }
-  if (plan_part(info, i, op, &range) == PLAN_NOTHING)
+  if (plan_part(info, i, op, &range) == PLAN_NOTHING && plan_is_outer(table))
     return "this SQLite does not tell WHERE from the ON of a LEFT JOIN";
   if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db))
     return "this connection has a LIKE of its own";
@@ -241,10 +245,10 @@ struct plan_verdict plan_term(const struct fed_table *table,
   if (bar) return plan_local(bar);
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
-  term->beginning = plan_part(info, i, op, &range) == PLAN_BEGINNING;
+  term->surely = (uint8_t)plan_part(info, i, op, &range);
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
-  if (term->beginning)
+  if (term->surely == PLAN_BEGINNING && plan_is_outer(table))
     return (struct plan_verdict){
       TERM_SUPERSET, "only the pattern's beginning is surely of the WHERE"};
   return (struct plan_verdict){fit, term_why(dialect, col, op)};
@@ -261,7 +265,8 @@ static void plan_add_term(struct plan *plan, sqlite3_index_info *info, int i,
 static void plan_take_end(struct plan *plan, sqlite3_index_info *info, int i,
                           struct plan_term *terms, int16_t column)
 {
-  struct plan_term end = {.col = column, .op = TERM_GE, .implied = true};
+  struct plan_term end = {
+    .col = column, .op = TERM_GE, .implied = true, .surely = PLAN_WHOLE};
 
   if (info->aConstraintUsage[i].argvIndex == 0)
     plan_add_term(plan, info, i, terms, &end);
@@ -283,13 +288,21 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
     int at = info->aConstraintUsage[i].argvIndex - 1;
     struct plan_range range;
 
-    if (at < 0 || !terms[at].beginning ||
+    if (at < 0 || terms[at].surely != PLAN_BEGINNING ||
         plan_part(info, i, (enum term_op)terms[at].op, &range) !=
           PLAN_BEGINNING)
       continue;
     plan_take_end(plan, info, range.low, terms, terms[at].col);
     plan_take_end(plan, info, range.high, terms, terms[at].col);
   }
+}
+
+static void plan_take_joins(struct plan *plan)
+{
+  plan->joins = PLAN_JOINS_INNER;
+  for (int i = 0; i < plan->nterm; i++)
+    if (plan_terms(plan)[i].surely != PLAN_WHOLE)
+      plan->joins = PLAN_JOINS_UNKNOWN;
 }
 
 /* Bit 63 of colUsed stands for every column from the 64th on. */
@@ -311,7 +324,8 @@ static bool plan_is_sure(const struct fed_table *table, const struct plan *plan,
   struct term_now now;
   char buf[48];
 
-  if (at < 0 || term->in || term->is || term->beginning || term->implied)
+  if (at < 0 || term->in || term->is || term->implied ||
+      term->surely != PLAN_WHOLE)
     return false;
   col = &table->rel.col[term->col];
   if (term_fit(plan->dialect, col, (enum term_op)term->op) != TERM_EXACT ||
@@ -560,6 +574,7 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
                       sqlite3_index_info *info)
 {
   plan_take_terms(table, plan, info, plan_terms(plan));
+  plan_take_joins(plan);
   plan_take_order(table, plan, info, plan_orders(plan));
   plan->count = info->colUsed == 0 && plan->nterm == 0 && plan->norder == 0 &&
                 !plan_wants_limit(info) && pushdown_is_on(table);

@@ -322,6 +322,9 @@ static int scan_begin(struct scan *scan, const char *idxstr,
         plan_is_probed(plan))
       scan_look(scan, idxstr, plan);
     if (plan->wrong && plan->nwide) plan_widen(plan);
+    if (plan->joins == PLAN_JOINS_UNKNOWN)
+      plan->joins = shape_is_outer(table->fdb->db, NULL) ? PLAN_JOINS_OUTER
+                                                         : PLAN_JOINS_INNER;
     scan->fetch.group = asks ? plan->group : NULL;
     scan->count = plan->count || plan->counts;
     rc = scan_take_plan(scan, idxstr, err);

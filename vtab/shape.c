@@ -338,6 +338,60 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
   return found ? SQLITE_OK : SQLITE_NOTFOUND;
 }
 
+/* ---- outer joins ------------------------------------------------------- */
+
+/* The words that make one; as a part of another word they do no harm. */
+static bool shape_text_is_outer(const char *sql)
+{
+  return !sql || strcasestr(sql, "left") || strcasestr(sql, "right") ||
+         strcasestr(sql, "full");
+}
+
+/* What a statement may use without naming the words. */
+#define SHAPE_OUTER                                                            \
+  "SELECT sql FROM \"%w\".sqlite_schema WHERE type IN ('view', 'trigger')"
+
+static bool shape_schema_is_outer(sqlite3 *db, const char *schema)
+{
+  char *sql = sqlite3_mprintf(SHAPE_OUTER, schema);
+  sqlite3_stmt *stmt = NULL;
+  bool outer = false;
+  int rc = SQLITE_NOMEM;
+
+  if (sql) rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+  sqlite3_free(sql);
+  if (rc == SQLITE_OK)
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !outer)
+      outer = shape_text_is_outer((const char *)sqlite3_column_text(stmt, 0));
+  sqlite3_finalize(stmt);
+  return outer || rc != SQLITE_DONE;
+}
+
+static bool shape_is_outer_by_name(sqlite3 *db)
+{
+  sqlite3_stmt *stmt = NULL;
+  bool outer = false;
+  int rc = sqlite3_prepare_v2(db, "SELECT name FROM pragma_database_list", -1,
+                              &stmt, NULL);
+
+  if (rc == SQLITE_OK)
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !outer)
+      outer =
+        shape_schema_is_outer(db, (const char *)sqlite3_column_text(stmt, 0));
+  sqlite3_finalize(stmt);
+  return outer || rc != SQLITE_DONE;
+}
+
+bool shape_is_outer(sqlite3 *db, const char *sql)
+{
+  if (sql) return shape_text_is_outer(sql) || shape_is_outer_by_name(db);
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+       stmt = sqlite3_next_stmt(db, stmt))
+    if (sqlite3_stmt_busy(stmt) && shape_text_is_outer(sqlite3_sql(stmt)))
+      return true;
+  return shape_is_outer_by_name(db);
+}
+
 /* ---- without a look ---------------------------------------------------- */
 
 static const char *shape_blanks(const char *z)

@@ -52,6 +52,12 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
  */
 bool shape_is_plain(sqlite3 *db, const char *schema, const char *name);
 
+/*
+ * May statement `sql` (NULL: one that runs) hold an outer join? By its text
+ * and those of all views and triggers: false only if none names one.
+ */
+bool shape_is_outer(sqlite3 *db, const char *sql);
+
 /* The entry of `vtab`, or NULL. */
 const struct shape_use *shape_use(const struct shape *shape,
                                   const sqlite3_vtab *vtab);

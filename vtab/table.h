@@ -396,6 +396,9 @@ int pattern_prefix(const struct fed_value *pattern, int i, struct fed_str *out);
 
 /* ---- plan.c ------------------------------------------------------------ */
 
+/* How much of a term is of the WHERE clause, even if there are outer joins. */
+enum plan_part { PLAN_NOTHING, PLAN_BEGINNING, PLAN_WHOLE };
+
 struct plan_term {
   int16_t col;    /* column of the table */
   uint8_t op;     /* enum term_op */
@@ -403,7 +406,7 @@ struct plan_term {
   bool in;        /* the value is a list (sqlite3_vtab_in) */
   bool literal;   /* the value was known to be a literal */
   bool implied;   /* by another: never sent */
-  bool beginning; /* ask only for the texts that begin as the pattern does */
+  uint8_t surely; /* enum plan_part; a BEGINNING is a pattern's */
   float part;     /* share of the rows that is expected to match */
   /* Whence its value comes, see struct shape_source; root 0: not known. */
   int root;
@@ -428,6 +431,9 @@ enum plan_nulls {
   PLAN_NULLS_LEFT, /* leaves them to the second attempt: descending */
 };
 
+/* May the statement hold an outer join? */
+enum plan_joins { PLAN_JOINS_UNKNOWN, PLAN_JOINS_INNER, PLAN_JOINS_OUTER };
+
 /*
  * What one scan does. Made by xBestIndex, it travels to xFilter behind the
  * SQL text in idxStr (after its final zero), because a plan belongs to one
@@ -444,8 +450,10 @@ struct plan {
   int16_t limit, offset; /* argument numbers, from 1; 0 none */
   const struct fed_dialect *dialect;
   /* Found when it first runs (scan.c): is the server read more than once by
-   * this statement, and which is it? Does it only count rows, if `sure`? */
+   * this statement, and which is it? Does it only count rows, if `sure`? Are
+   * all terms of its WHERE? */
   bool looked;
+  enum plan_joins joins;
   const void *group;
   bool counts;
   int16_t nwide; /* not 0: ncol was more, for not all columns are read */

@@ -66,7 +66,7 @@ static TERM_TABLE struct term_row {
   {PG, FLOATS | DECIMALS,           CMP_ANY,    "EEEEEEEELL", "bnbbnnnn--",
    NULL, OF_NUMBERS},
   /* More digits than a double: see rhs_decimal(). */
-  {PG, CLASS(DECIMAL),              CMP_ANY,    "SSSSSSEELL", "bbbbbbbb--",
+  {PG, CLASS(DECIMAL),              CMP_ANY,    "SLSSSSEELL", "b-bbbbbb--",
    OF_DOUBLES, OF_NUMBERS},
   {PG, CLASS(TEXT),                 CMP(BYTES), "ESEEEEEESS", "bbbbbbbbpm",
    NULL, OF_CASE},
@@ -94,7 +94,7 @@ static TERM_TABLE struct term_row {
    NULL, OF_NUMBERS},
   {MYSQL, FLOATS | DECIMALS,        CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_NUMBERS},
-  {MYSQL, CLASS(DECIMAL),           CMP_ANY,    "SSSSSSEELL", "bbbbbbbb--",
+  {MYSQL, CLASS(DECIMAL),           CMP_ANY,    "SLSSSSEELL", "b-bbbbbb--",
    OF_DOUBLES, OF_NUMBERS},
   {MYSQL, CLASS(BLOB),              CMP_ANY,    "EEEEEEEELL", "bbbbbbbb--",
    NULL, OF_BLOBS},
@@ -189,8 +189,7 @@ const char *term_why(const struct fed_dialect *dialect,
 
   if (!row) return "nothing is known of such columns";
   if (row->fit[op] == 'E') return NULL;
-  if (op == TERM_NE && row->fit[op] == 'S' && row->classes != CLASS(DECIMAL))
-    return OF_NE;
+  if (op == TERM_NE && row->fit[TERM_EQ] != 'L') return OF_NE;
   return op == TERM_LIKE || op == TERM_GLOB ? row->pattern : row->why;
 }
 

@@ -189,11 +189,6 @@ proc term_rows {kind} {
   return $rows
 }
 
-# SQLite before 3.51 offers them in no place where they may be sent.
-proc never_offered {op} {
-  expr {$op in {<> notnull} && [package vcompare [db version] 3.51] < 0}
-}
-
 # What can be sent and was not yet, or less often than that.
 proc want_missing {kind least} {
   set ::term_rows [term_rows $kind]
@@ -201,7 +196,9 @@ proc want_missing {kind least} {
   foreach row $::term_rows {
     foreach op [lrange $::op_names 0 end-1] n [dict get $row sent] \
         letter [split [string range [dict get $row fit] 0 end-1] {}] {
-      if {$letter ne "L" && $n < $least && ![never_offered $op]} { dict lappend ::wanted [dict get $row row] $op }
+      if {$letter ne "L" && $n < $least} {
+        dict lappend ::wanted [dict get $row row] $op
+      }
     }
   }
 }
@@ -217,7 +214,7 @@ proc coverage {kind} {
     foreach op [lrange $::op_names 0 end-1] letter [split [string range [dict \
         get $row fit] 0 end-1] {}] n [dict get $row sent] {
       lappend cells [format %6s [expr {$letter eq "L" ? "-" : $n}]]
-      if {$letter ne "L" && $n == 0 && ![never_offered $op]} {
+      if {$letter ne "L" && $n == 0} {
         lappend missing "$label $op"
       }
     }
