@@ -514,6 +514,23 @@ static enum term_use rhs_blob(enum term_op op, const struct fed_value *value)
   return rhs_ordered(op, false);
 }
 
+/*
+ * Is it a text of a column of integers? A `bigint unsigned` above 2^63-1 is
+ * (drv.h): the only text on which an affinity would still work.
+ */
+static bool rhs_is_unsigned(const struct fed_column *col,
+                            const struct fed_value *value)
+{
+  enum fed_type storage = fed_class_storage(col->class);
+
+  if (value->type != FED_TEXT || (value->size != 19 && value->size != 20) ||
+      storage == FED_INT || storage == FED_REAL)
+    return false;
+  for (int64_t i = 0; i < value->size; i++)
+    if (!isdigit((unsigned char)value->p[i])) return false;
+  return true;
+}
+
 static bool rhs_is_pattern(const struct fed_dialect *dialect,
                            const struct fed_column *col, enum term_op op)
 {
@@ -538,6 +555,7 @@ enum term_use term_value_of(const struct fed_dialect *dialect,
 {
   if (out->type == FED_NULL) return TERM_NEVER;
   if (out->type == FED_TEXT && !out->p) return TERM_DROP; /* out of memory */
+  if (!plain && rhs_is_unsigned(col, out)) return TERM_DROP;
   if (rhs_is_pattern(dialect, col, now->op))
     return rhs_pattern(dialect, col, out);
   switch (col->class) {
