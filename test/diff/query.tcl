@@ -69,7 +69,12 @@ proc smaller {node} {
 # How two answers are to be compared: ordered, any, or some (of the rows that
 # the query without LIMIT gives).
 proc how_of {tree} {
-  if {[nodes_within total $tree] ne ""} { return ordered }
+  # SQLite takes a text column that equals a number for a constant, and leaves
+  # it out of ORDER BY, though '0' and '0.0' both do.
+  set as_number {(=|IS) CAST\([^)]* AS (INTEGER|REAL|NUMERIC)}
+  if {[nodes_within total $tree] ne "" && ![regexp $as_number [render $tree]]} {
+    return ordered
+  }
   if {[nodes_within limit $tree] ne ""} { return some }
   return any
 }
@@ -307,9 +312,11 @@ proc exists {sources} {
 }
 proc scalar_subquery {sources v} {
   lassign [subquery_from $sources] inner where
-  set c [lindex [any_column [list $inner]] 0]
-  list s [t ([string cat SELECT] [pick [list max($c) min($c) count(*) count($c)]] FROM] \
-    [from_of $inner] $where [t )]
+  lassign [any_column [list $inner]] c v column
+  # Of equal values that are not identical, each may be the least.
+  set what [expr {[is_exact $column] ? [pick {max min count}] : "count"}]
+  list s [t (SELECT $what\([pick [list $c $c [expr {$what eq "count" ? "*" : $c}]]]\) \
+    FROM] [from_of $inner] $where [t )]
 }
 # A column of the source with the affinity of another, or "".
 proc like_column {source column} {
