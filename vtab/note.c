@@ -193,6 +193,16 @@ static void note_order(struct explain_call *call, const struct fed_table *table,
   note_line(call, "order", &text, bar ? "local" : "exact", bar);
 }
 
+static void note_clause(sqlite3_index_info *info, unsigned char op,
+                        const char *word, struct fed_str *text)
+{
+  for (int i = 0; i < info->nConstraint; i++) {
+    if (info->aConstraint[i].op != op) continue;
+    fed_str_add(text, word);
+    note_rhs(info, i, text);
+  }
+}
+
 static void note_limit(struct explain_call *call, const struct fed_table *table,
                        const struct plan *plan, sqlite3_index_info *info)
 {
@@ -201,14 +211,8 @@ static void note_limit(struct explain_call *call, const struct fed_table *table,
 
   if (!plan_wants_limit(info)) return;
   fed_str_init(&text, FED_STR_SQL);
-  for (int i = 0; i < info->nConstraint; i++) {
-    unsigned char op = info->aConstraint[i].op;
-
-    if (!plan_is_limit(op)) continue;
-    fed_str_addf(&text, "%s%s ", text.len ? " " : "",
-                 op == SQLITE_INDEX_CONSTRAINT_LIMIT ? "LIMIT" : "OFFSET");
-    note_rhs(info, i, &text);
-  }
+  note_clause(info, SQLITE_INDEX_CONSTRAINT_LIMIT, "LIMIT ", &text);
+  note_clause(info, SQLITE_INDEX_CONSTRAINT_OFFSET, " OFFSET ", &text);
   note_line(call, "limit", &text, bar ? "local" : "superset",
             bar ? bar : "the rest is fetched if SQLite asks for more");
 }

@@ -143,6 +143,7 @@ set nasty {
 set casts {INTEGER TEXT REAL NUMERIC BLOB}
 
 # A value near another one.
+proc finite {v} { string map {Inf 9e999 inf 9e999} $v }
 proc near {v} {
   if {[string match *9e999 $v]} { return '$v' }
   switch -regexp -- $v {
@@ -159,10 +160,12 @@ proc near {v} {
     }
     {^-?[\d.]+(e[-+]?\d+)?$} {
       switch [rnd 7] {
-        0 { return '$v' }                  1 { return [string map {Inf 9e999} [expr {$v * (1 + 3e-16)}]] }
-        2 { return [format %.15g $v] }     3 { return [format %.17g $v] }
+        0 { return '$v' }
+        1 { return [finite [expr {$v * (1 + 3e-16)}]] }
+        2 { return [finite [format %.15g $v]] }
+        3 { return [finite [format %.17g $v]] }
         4 { if {abs($v) < 1e18} { return [expr {wide($v)}] } }
-        5 { return '${v}0' }               6 { return [expr {-$v}] }
+        5 { return '${v}0' }               6 { return [finite [expr {-$v}]] }
       }
     }
     {^'} {
