@@ -83,9 +83,9 @@ SOFLAGS  := -shared -pthread -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now
 # A call to SQLite that misses the extension's API table fails at link time.
 NOUNDEF  := -Wl,-z,defs
 
-.PHONY: all libs objs units benches run-tests demo test diff mutate check \
-  asan ubsan tsan valgrind cov fuzz bench fmt fmt-check lint docs deps install \
-  uninstall dist clean FORCE
+.PHONY: all libs objs units benches run-tests demo test test-newer diff mutate \
+  check asan ubsan tsan valgrind cov fuzz bench fmt fmt-check lint docs deps \
+  install uninstall dist clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -190,6 +190,13 @@ test:
 	$(sub) run-tests
 run-tests: $(BUILD)/test/dbfed.so units $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core $(TESTS)
+
+# The same over a newer SQLite; skipped where it cannot be fetched.
+test-newer: $(BUILD)/test/dbfed.so units
+	$(Q)sh tool/newer.sh $(BUILD)/newer || { test $$? = 77 && \
+	  echo '0 passed, 0 failed, 1 skipped' && exit; } && \
+	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
+	  --wrap 'env LD_LIBRARY_PATH=$(abspath $(BUILD)/newer)' $(TESTS)
 
 # Random queries, as many as DIFF_QUERIES says; then whether they notice a
 # decision table that is wrong. See test/diff/diff.tcl.

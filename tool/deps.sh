@@ -30,7 +30,7 @@ bench() {
 }
 lint() {
   add clang clang-format clang-tidy cppcheck universal-ctags valgrind gcovr \
-    libclang-rt-14-dev
+    libclang-rt-14-dev curl ca-certificates
 }
 for job in "$@"; do
   case $job in
