@@ -320,7 +320,8 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
              struct shape *out)
 {
   struct shape shape;
-  int found = 0;
+  sqlite3_stmt *running = NULL;
+  int found = 0, busy = 0;
 
   memset(out, 0, sizeof *out);
   for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
@@ -328,13 +329,16 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
     struct shape_reader r = {.shape = &shape, .idxstr = idxstr};
     const char *sql = sqlite3_sql(stmt);
 
-    if (!sql || !sqlite3_stmt_busy(stmt)) continue;
+    if (!sqlite3_stmt_busy(stmt)) continue;
+    running = busy++ ? NULL : stmt;
+    if (!sql) continue;
     memset(&shape, 0, sizeof shape);
     if (shape_read(db, sql, &r) != SQLITE_OK || !r.found || r.full) continue;
     if (!shape_use(&shape, vtab)) continue;
     *out = shape;
     out->stmt = found++ ? NULL : stmt;
   }
+  if (!found) out->stmt = running;
   return found ? SQLITE_OK : SQLITE_NOTFOUND;
 }
 

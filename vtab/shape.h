@@ -39,8 +39,10 @@ struct shape {
 
 /*
  * Find the running statement that scans `vtab` by the plan `idxstr`, and look
- * at it. SQLITE_NOTFOUND if there is none, or too much of it to tell. Costs
- * as much as preparing it: keep the answer, with the plan.
+ * at it. SQLITE_NOTFOUND if there is none, or too much of it to tell, or if
+ * values that are bound have made its plan another one; out->stmt is set then,
+ * too, if no other statement runs. Costs as much as preparing it: keep the
+ * answer, with the plan.
  */
 int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
              struct shape *out);
