@@ -255,6 +255,7 @@ struct fed_pg_stmt {
   int nwant;
   struct fed_pg_col *col;
   PGresult *res;
+  int at; /* the row of `res` that is the present one */
 
   char *sql;    /* the text, if it is to be fetched by COPY; else NULL */
   char *copy;   /* PQgetCopyData()'s */

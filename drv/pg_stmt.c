@@ -1,8 +1,9 @@
 /*
  * pg_stmt: statements: prepare, execute, decode row after row.
  *
- * Results come in binary, one PGresult a row (single-row mode), so that memory
- * is bounded by the row; those of bulk statements come by COPY (pg_copy.c).
+ * Results come in binary, one PGresult a row (single-row mode), or for a few
+ * rows where libpq can do that (17 and later), so that memory is bounded by
+ * the row; those of bulk statements come by COPY (pg_copy.c).
  *
  * The types of the result are compared with what was asked for at every
  * execution, when its first result is here: that is where a table altered
@@ -15,6 +16,14 @@
 #include "drv/pg.h"
 
 #define PG_DRAIN_MS 2 /* reading on may be cheaper than cancelling */
+
+#ifdef LIBPQ_HAS_CHUNK_MODE
+#  define PG_ROWS             PGRES_TUPLES_CHUNK
+#  define pg_set_row_mode(pg) PQsetChunkedRowsMode((pg)->link, 16)
+#else
+#  define PG_ROWS             PGRES_SINGLE_TUPLE
+#  define pg_set_row_mode(pg) PQsetSingleRowMode((pg)->link)
+#endif
 
 static struct fed_pg_stmt *pg_stmt_of(struct fed_stmt *stmt)
 {
@@ -305,6 +314,9 @@ static int pg_first(struct fed_pg_stmt *st, const struct fed_wait *wait,
 
   if (rc != SQLITE_OK) return rc;
   switch (PQresultStatus(st->res)) {
+#ifdef LIBPQ_HAS_CHUNK_MODE
+  case PGRES_TUPLES_CHUNK:
+#endif
   case PGRES_SINGLE_TUPLE:
   case PGRES_TUPLES_OK:
   case PGRES_COMMAND_OK:
@@ -371,7 +383,7 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
   if (!PQsendQueryPrepared(pg->link, name, n, st->values, st->lengths,
                            st->formats, !st->text))
     return fed_pg_fail(pg, NULL, err);
-  PQsetSingleRowMode(pg->link);
+  pg_set_row_mode(pg);
   return SQLITE_OK;
 }
 
@@ -415,15 +427,15 @@ static int pg_decode_row(struct fed_pg_stmt *st, struct fed_err *err)
 {
   for (int i = 0; i < st->base.ncol; i++) {
     struct fed_value *v = &st->base.row[i];
-    int len = PQgetlength(st->res, 0, i);
+    int len = PQgetlength(st->res, st->at, i);
     int rc;
 
-    if (PQgetisnull(st->res, 0, i)) {
+    if (PQgetisnull(st->res, st->at, i)) {
       *v = fed_value_null();
       continue;
     }
     st->base.bytes += len;
-    rc = st->col[i].decode(&st->col[i], PQgetvalue(st->res, 0, i), len, v);
+    rc = st->col[i].decode(&st->col[i], PQgetvalue(st->res, st->at, i), len, v);
     if (rc != SQLITE_OK) return fed_pg_bad_value(st, i, len, rc, err);
   }
   return SQLITE_ROW;
@@ -486,6 +498,9 @@ int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,
     if (rc == SQLITE_ROW) return rc;
     if (rc != SQLITE_DONE) return pg_step_failed(st, rc);
   }
+  if (st->state == FED_PG_ROWS && ++st->at < PQntuples(st->res))
+    return pg_decode_row(st, err);
+  st->at = 0;
   if (st->state != FED_PG_FIRST) {
     PQclear(st->res);
     st->res = NULL;
@@ -493,7 +508,6 @@ int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,
     if (rc != SQLITE_OK) return pg_step_failed(st, rc);
   }
   st->state = FED_PG_ROWS;
-  if (PQresultStatus(st->res) == PGRES_SINGLE_TUPLE)
-    return pg_decode_row(st, err);
+  if (PQresultStatus(st->res) == PG_ROWS) return pg_decode_row(st, err);
   return pg_end(st, wait, err);
 }

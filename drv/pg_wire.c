@@ -281,6 +281,10 @@ static int pg_collect_one(struct pg_collect *c, PGresult *res)
   int rc = SQLITE_OK;
 
   switch (PQresultStatus(res)) {
+#ifdef LIBPQ_HAS_CHUNK_MODE
+  case PGRES_TUPLES_CHUNK: /* of a statement that is given up */
+    break;
+#endif
   case PGRES_SINGLE_TUPLE:
     if (c->rc == SQLITE_OK && c->row) c->rc = c->row(c->ctx, res, c->err);
     break;

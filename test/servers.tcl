@@ -147,7 +147,9 @@ proc servers::start_mysql {dir} {
   set data $dir/mysql
   set log $dir/mysql.log
   set user [exec id -un]
-  file mkdir $data
+  # Another server that starts deletes what it finds in a shared one.
+  set tmp $dir/mysql-tmp
+  file mkdir $data $tmp
   set fast [list --innodb-log-file-size=8M --innodb-buffer-pool-size=32M \
     --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync \
     --innodb-doublewrite=0 --aria-log-file-size=8M]
@@ -163,11 +165,11 @@ proc servers::start_mysql {dir} {
   close $accounts
   exec [program mariadb-install-db] --no-defaults --user=$user \
     --datadir=$data --auth-root-authentication-method=normal --skip-test-db \
-    --skip-name-resolve {*}$fast > $dir/mysql-install.log 2>@1
+    --tmpdir=$tmp --skip-name-resolve {*}$fast > $dir/mysql-install.log 2>@1
   set port [free_port]
   set pid [spawn $log [list [program mariadbd] --no-defaults --user=$user \
     --datadir=$data --socket=$dir/mysql.sock --pid-file=$dir/mysqld.pid \
-    --bind-address=127.0.0.1 --port=$port --skip-name-resolve \
+    --tmpdir=$tmp --bind-address=127.0.0.1 --port=$port --skip-name-resolve \
     --character-set-server=utf8mb4 --default-time-zone=+00:00 \
     --max-connections=100 --init-file=$dir/mysql-init.sql {*}$fast]]
   write_pid $dir mysql $pid
