@@ -173,7 +173,7 @@ proc start_test {file} {
   }
   foreach {variable value} $urls { lappend vars $variable=$value }
   if {$option(--ext) ne ""} { lappend vars FED_TEST_EXT=$option(--ext) }
-  set command [concat [list setsid env {*}$vars] $option(--wrap) \
+  set command [concat [list setsid env -C $dir/$name {*}$vars] $option(--wrap) \
                  [command_of $file]]
   set began [clock milliseconds]
   set pipe [open [list | {*}$command < /dev/null 2>@1] r]
