@@ -464,6 +464,27 @@ static void deparse_columns(struct deparse_to *to, const struct plan *plan)
   if (plan->ncol == 0) fed_str_addc(to->sql, '1');
 }
 
+/*
+ * The number of rows, and NULLs that have the types of the columns that it
+ * depends on: a column that is compared by the rules of another type now
+ * shows in these only.
+ */
+static void deparse_count(struct deparse_to *to, const struct plan *plan)
+{
+  fed_str_add(to->sql, "count(*)");
+  for (int i = 0; i < plan->nterm; i++) {
+    const struct fed_column *col =
+      &to->table->rel.col[plan_terms(plan)[i].col];
+
+    fed_str_add(to->sql, ", (SELECT ");
+    fed_dialect_column(to->dialect, to->sql, col);
+    fed_str_add(to->sql, " FROM ");
+    fed_dialect_relation(to->dialect, to->sql, &to->table->rel);
+    fed_str_add(to->sql, " WHERE 1 = 0) AS ");
+    fed_dialect_name(to->dialect, to->sql, col->name);
+  }
+}
+
 void deparse(const struct fed_table *table, const struct plan *plan,
              const struct term_now *now, int64_t limit, bool count, bool first,
              struct fed_str *sql)
@@ -472,7 +493,7 @@ void deparse(const struct fed_table *table, const struct plan *plan,
 
   fed_str_add(sql, "SELECT ");
   if (count)
-    fed_str_add(sql, "count(*)");
+    deparse_count(&to, plan);
   else
     deparse_columns(&to, plan);
   fed_str_add(sql, " FROM ");

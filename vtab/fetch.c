@@ -305,6 +305,60 @@ static int fetch_execute(struct fetch *fetch, const struct fetch_query *query,
   return rc;
 }
 
+/* ---- tables rewritten under a snapshot --------------------------------- */
+
+bool fetch_may_hide(const struct fetch *fetch)
+{
+  const struct fed_relation *rel = &fetch->table->rel;
+
+  return fetch->view && fetch->server &&
+         fed_server_driver(fetch->server)->dialect == &fed_dialect_pg &&
+         (rel->kind == FED_KIND_TABLE || rel->kind == FED_KIND_PARTITIONED ||
+          rel->kind == FED_KIND_MATVIEW);
+}
+
+/*
+ * PostgreSQL's ALTER TABLE, where it rewrites the rows, TRUNCATE and CREATE in
+ * place of DROP leave an older snapshot with a table that is empty. So where
+ * a view shows no row, the file that holds the table must be that of the
+ * snapshot: what reads pg_class by SQL sees the one, functions the other.
+ */
+#define FETCH_REWRITTEN                                                        \
+  "WITH RECURSIVE t(o) AS (SELECT pg_catalog.to_regclass($1::text)::oid"       \
+  " UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i, t"                  \
+  " WHERE i.inhparent = t.o)"                                                  \
+  " SELECT 1 FROM t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.o"            \
+  " WHERE t.o IS NOT NULL AND (c.oid IS NULL OR c.relfilenode <> 0"            \
+  " AND c.relfilenode <> pg_catalog.pg_relation_filenode(t.o)) LIMIT 1"
+
+static int fetch_check_rewritten(struct fetch *fetch, struct fed_err *err)
+{
+  struct fed_stmt *stmt = NULL;
+  struct fed_value name;
+  struct fed_str text;
+  int rc;
+
+  if (!fetch_may_hide(fetch)) return SQLITE_OK;
+  fed_str_init(&text, FED_STR_SQL);
+  fed_dialect_relation(&fed_dialect_pg, &text, &fetch->table->rel);
+  rc = fed_str_err(&text, err);
+  name = fed_value_text(text.s, (int64_t)text.len);
+  if (rc == SQLITE_OK)
+    rc = fed_stmt_get(fetch->conn, FETCH_REWRITTEN, NULL, 0, false, &stmt,
+                      &fetch->wait, err);
+  if (rc == SQLITE_OK)
+    rc = fed_stmt_execute(stmt, &name, 1, &fetch->wait, err);
+  if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &fetch->wait, err);
+  fed_str_release(&text);
+  fed_stmt_put(stmt, rc == SQLITE_ROW || rc == SQLITE_DONE, &fetch->wait);
+  if (rc != SQLITE_ROW) return rc == SQLITE_DONE ? SQLITE_OK : rc;
+  return fed_err_set(err, SQLITE_ERROR,
+                     "it has changed since the transaction began, which "
+                     "sees no row of it now: ROLLBACK, and run it again");
+}
+
+/* ---- one attempt, or two ------------------------------------------------ */
+
 /*
  * Try once more where that can help and harms nobody, as no row was given
  * yet: a statement prepared before its table changed, and a connection that
@@ -333,6 +387,8 @@ int fetch_start(struct fetch *fetch, const struct fetch_query *query,
     fed_err_clear(err);
     rc = SQLITE_OK;
   }
+  if (rc == SQLITE_DONE && fetch_check_rewritten(fetch, err) != SQLITE_OK)
+    rc = err->rc;
   if (rc == SQLITE_ROW) {
     fetch->eof = false;
     fetch->row = fetch->stmt->row;

@@ -49,6 +49,10 @@ void fetch_init(struct fetch *fetch, struct fed_table *table);
 int fetch_start(struct fetch *fetch, const struct fetch_query *query,
                 struct fed_err *err);
 
+/* May it see no rows where there are some? Then fetch_start() finds that out,
+ * but not from a number of rows. */
+bool fetch_may_hide(const struct fetch *fetch);
+
 /* Go to the next row. */
 int fetch_next(struct fetch *fetch, struct fed_err *err);
 

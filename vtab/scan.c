@@ -117,7 +117,8 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   fed_free(scan->place);
   fed_free(scan->want);
   scan->place = fed_calloc((size_t)table->rel.ncol, sizeof *scan->place);
-  scan->want = fed_calloc((size_t)plan->ncol, sizeof *scan->want);
+  scan->want =
+    fed_calloc((size_t)plan->ncol + 1 + (size_t)plan->nterm, sizeof *scan->want);
   if (!scan->place || !scan->want) return fed_err_nomem(err);
   for (int i = 0; i < table->rel.ncol; i++)
     scan->place[i] = -1;
@@ -125,6 +126,10 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
     scan->place[column[i]] = (int16_t)i;
     scan->want[i] = table->rel.col[column[i]].class;
   }
+  scan->want[plan->ncol] = FED_CLASS_INT;
+  for (int i = 0; i < plan->nterm; i++)
+    scan->want[plan->ncol + 1 + i] =
+      table->rel.col[plan_terms(plan)[i].col].class;
   scan->plan = plan;
   scan->idxstr = idxstr;
   return bind_plan(&scan->bind, plan, err);
@@ -167,6 +172,8 @@ void scan_serve_count(struct scan *scan, int64_t count)
   scan->eof = count == 0;
 }
 
+static int scan_start(struct scan *scan, bool rows, struct fed_err *err);
+
 /* The number of rows instead of rows. */
 static int scan_count(struct scan *scan, struct fed_err *err)
 {
@@ -174,6 +181,8 @@ static int scan_count(struct scan *scan, struct fed_err *err)
 
   if (scan->fetch.eof || count->type != FED_INT)
     return fed_err_set(err, SQLITE_ERROR, "count(*) gave no integer");
+  if (count->i == 0 && fetch_may_hide(&scan->fetch))
+    return scan_start(scan, true, err);
   scan_serve_count(scan, count->i);
   probe_count(scan, count->i);
   fetch_end(&scan->fetch);
@@ -193,19 +202,19 @@ static bool scan_is_bulk(const struct scan *scan, double expected)
   return expected >= SCAN_BULK_ROWS;
 }
 
-/* count(*) and SELECT 1 give one integer that is no column. */
+/* count(*) and SELECT 1 give an integer that is no column. */
 static int scan_execute(struct scan *scan, bool rows, double expected,
                         struct fed_err *err)
 {
-  static const enum fed_class one = FED_CLASS_INT;
+  const struct plan *plan = scan->plan;
   bool count = scan->count && !rows;
-  bool single = scan->plan->ncol == 0 || count;
+  bool single = plan->ncol == 0 || count;
   struct fetch_query query = {
     .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, count),
     .args = scan->bind.args,
     .narg = scan->bind.narg,
-    .want = single ? &one : scan->want,
-    .nwant = single ? 1 : scan->plan->ncol,
+    .want = single ? scan->want + plan->ncol : scan->want,
+    .nwant = count ? 1 + plan->nterm : single ? 1 : plan->ncol,
     .bulk = !count && scan_is_bulk(scan, expected),
   };
 

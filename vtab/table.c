@@ -83,18 +83,35 @@ int table_fail(sqlite3_vtab *vtab, struct fed_err *err)
   return fed_err_code(err);
 }
 
+/* What a server says of a table that is not as it was. */
+static bool table_seems_changed(const struct fed_err *err)
+{
+  static const char *const state[] = {
+    "42703", "42P01", "42883", /* PostgreSQL: column, table, operator */
+    "42S02", "42S22",          /* MySQL: table, column */
+  };
+
+  for (size_t i = 0; i < FED_LEN(state); i++)
+    if (strcmp(err->sqlstate, state[i]) == 0) return true;
+  return err->rc == SQLITE_ERROR && (strstr(err->msg, "no such table: ") ||
+                                     strstr(err->msg, "no such column: "));
+}
+
 void table_context(const struct fed_table *table, struct fed_err *err)
 {
   char name[512];
 
   if (err->rc == SQLITE_NOMEM || err->rc == SQLITE_INTERRUPT) return;
+  sqlite3_snprintf(sizeof name, name, "%q.%q", table->schema, table->name);
   if (err->rc == SQLITE_SCHEMA) {
     fed_err_prefix(err, "schema of '%s.%s' changed: ", table->schema,
                    table->name);
-    sqlite3_snprintf(sizeof name, name, "%q.%q", table->schema, table->name);
     fed_err_suffix(err, ": SELECT fed_refresh('%s')", name);
     return;
   }
+  if (table_seems_changed(err))
+    fed_err_suffix(err, "; if the table has changed: SELECT fed_refresh('%s')",
+                   name);
   fed_err_prefix(err, "table '%s.%s' on server '%s': ", table->schema,
                  table->name, table->server);
 }
