@@ -94,7 +94,7 @@ proc make_local {from to {collate {}}} {
   set columns {}
   set key {}
   db eval {
-    SELECT c.name AS name, c.type AS type, c."notnull" AS nn, c.pk AS pk,
+    SELECT c.name AS name, c.type AS type, c."notnull" AS nn, f."key" AS pk,
            f.class AS class
     FROM pragma_table_info($table, $schema) c JOIN fed_tables f
       ON f.schema = $schema AND f.name = $table AND f.cid = c.cid

@@ -135,20 +135,25 @@ int declare_labels(const struct fed_relation *rel, char ***out,
   return SQLITE_OK;
 }
 
-/* The key, where it is true of every row: SQLite plans by it. */
+/*
+ * The key that is the rowid. Of any other SQLite would make an index, in whose
+ * place for a root page it leaves a number that means nothing: PRAGMA
+ * integrity_check then reads that page of the file, and says it is damaged.
+ */
 static void declare_key(const struct fed_relation *rel, char *const *label,
                         struct fed_str *sql)
 {
-  int place = 1;
+  int at = -1, n = 0;
 
-  for (int i = 0; i < rel->ncol; i++) {
-    if (rel->col[i].key != place) continue;
-    fed_str_add(sql, place == 1 ? ", PRIMARY KEY(" : ", ");
-    fed_str_quote(sql, label[i], '"');
-    place++;
-    i = -1; /* the next place may be an earlier column */
-  }
-  if (place > 1) fed_str_addc(sql, ')');
+  for (int i = 0; i < rel->ncol; i++)
+    if (rel->col[i].key > 0) {
+      at = i;
+      n++;
+    }
+  if (n != 1 || sqlite3_stricmp(rel->col[at].type, "integer") != 0) return;
+  fed_str_add(sql, ", PRIMARY KEY(");
+  fed_str_quote(sql, label[at], '"');
+  fed_str_addc(sql, ')');
 }
 
 int declare_table(const struct fed_relation *rel, char *const *label,
