@@ -127,8 +127,7 @@ proc servers::start_pg {dir} {
   } {
     lappend command -c $setting
   }
-  set pid [spawn $log [as_postgres $command]]
-  write_pid $dir pg $pid
+  set pid [run_again $dir pg [as_postgres $command]]
   set ::env(PGPORT) $port
   await PostgreSQL $pid $log [list servers::psql $dir postgres {SELECT 1}]
   psql $dir postgres "CREATE ROLE pwuser LOGIN PASSWORD 's3cret';\
@@ -167,12 +166,12 @@ proc servers::start_mysql {dir} {
     --datadir=$data --auth-root-authentication-method=normal --skip-test-db \
     --tmpdir=$tmp --skip-name-resolve {*}$fast > $dir/mysql-install.log 2>@1
   set port [free_port]
-  set pid [spawn $log [list [program mariadbd] --no-defaults --user=$user \
-    --datadir=$data --socket=$dir/mysql.sock --pid-file=$dir/mysqld.pid \
-    --tmpdir=$tmp --bind-address=127.0.0.1 --port=$port --skip-name-resolve \
+  set pid [run_again $dir mysql [list [program mariadbd] --no-defaults \
+    --user=$user --datadir=$data --socket=$dir/mysql.sock \
+    --pid-file=$dir/mysqld.pid --tmpdir=$tmp \
+    --bind-address=127.0.0.1 --port=$port --skip-name-resolve \
     --character-set-server=utf8mb4 --default-time-zone=+00:00 \
     --max-connections=100 --init-file=$dir/mysql-init.sql {*}$fast]]
-  write_pid $dir mysql $pid
   await MariaDB $pid $log [list servers::mariadb $dir fedtest {SELECT 1}]
   return [list \
     FED_TEST_MYSQL_URL "mysql://fed@localhost/fedtest?socket=$dir/mysql.sock" \
@@ -184,6 +183,37 @@ proc servers::write_pid {dir kind pid} {
   set out [open $dir/$kind.pid w]
   puts $out $pid
   close $out
+}
+
+proc servers::read_pid {dir kind} {
+  set in [open $dir/$kind.pid]
+  set pid [string trim [read $in]]
+  close $in
+  return $pid
+}
+
+# Runs a server; later, without `command`, as it was run before.
+proc servers::run_again {dir kind {command ""}} {
+  variable commands
+  if {$command ne ""} { set commands($dir:$kind) $command }
+  set pid [spawn $dir/$kind.log $commands($dir:$kind)]
+  write_pid $dir $kind $pid
+  return $pid
+}
+
+# Shuts a server of this process down, and starts it again.
+proc servers::halt {dir kind} {
+  set pid [read_pid $dir $kind]
+  signal [dict get {pg INT mysql TERM} $kind] $pid
+  for {set i 0} {$i < 400 && [alive $pid]} {incr i} { after 25 }
+}
+proc servers::resume {dir kind} {
+  set pid [run_again $dir $kind]
+  if {$kind eq "pg"} {
+    await PostgreSQL $pid $dir/pg.log [list servers::psql $dir postgres {SELECT 1}]
+  } else {
+    await MariaDB $pid $dir/mysql.log [list servers::mariadb $dir fedtest {SELECT 1}]
+  }
 }
 
 # Starts the named kinds at the same time, each in a helper process. Returns
