@@ -519,6 +519,7 @@ int bind_change(struct bind *bind, const struct fed_table *table,
   bind->args = NULL;
   bind->narg = bind->room = 0;
   bind->limit = -1;
+  /* All rows are wanted, not a first attempt: see scan_resume(). */
   bind->first = bind->as_planned = false;
   for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
     struct term_now *now = &bind->now[i];

@@ -307,8 +307,6 @@ static int probe_fetch(struct scan *scan, struct probe *probe, int64_t from,
   struct fetch *fetch = &scan->fetch;
   int rc;
 
-  /* What is kept is the whole, not a first attempt: see scan_resume(). */
-  if (scan->bind.first) scan->bind.first = scan->bind.as_planned = false;
   rc = scan_fetch(scan, expected, err);
   *n = 0;
   while (rc == SQLITE_OK && !fetch->eof && ++*n <= max) {

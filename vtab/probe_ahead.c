@@ -30,8 +30,9 @@ static bool ahead_has(const struct scan *lead, int column,
 }
 
 /*
- * The cursor that leads, once it has brought two keys at the same place. The
- * innermost is tried first: it was opened last.
+ * The cursor that leads, once it has brought two keys at the same place. Of
+ * several that have the key any will do: one that does not go on having it is
+ * left for another.
  */
 static struct scan *ahead_lead(struct scan *scan, struct probe *probe,
                                const struct fed_value *key)
