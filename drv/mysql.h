@@ -198,7 +198,7 @@ void fed_mysql_close(struct fed_conn *conn);
 void fed_mysql_abandon(struct fed_conn *conn);
 int fed_mysql_reset(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err);
-enum fed_health fed_mysql_health(struct fed_conn *conn);
+enum fed_health fed_mysql_health(struct fed_conn *conn, bool look);
 int fed_mysql_ping(struct fed_conn *conn, const struct fed_wait *wait,
                    struct fed_err *err);
 

@@ -148,11 +148,10 @@ static int pg_parse(struct fed_pg_stmt *st, const char *sql,
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
   PGresult *described = NULL;
-  char name[24];
   int rc;
 
-  snprintf(name, sizeof name, "fed%u", st->id);
-  rc = fed_pg_parse(pg, name, sql, &described, wait, err);
+  snprintf(st->name, sizeof st->name, "fed%u", st->id);
+  rc = fed_pg_parse(pg, st->name, sql, &described, wait, err);
   /* A wait that ended early leaves open whether the statement is there. */
   if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_INTERRUPT)
     st->generation = pg->generation;
@@ -372,15 +371,13 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
   int rc = st->sql ? fed_pg_copy_send(st, err) : SQLITE_NOTFOUND;
-  char name[24];
 
   if (rc != SQLITE_NOTFOUND) return rc;
   if (st->sql && st->generation != pg->generation) {
     rc = pg_parse(st, st->sql, wait, err);
     if (rc != SQLITE_OK) return rc;
   }
-  snprintf(name, sizeof name, "fed%u", st->id);
-  if (!PQsendQueryPrepared(pg->link, name, n, st->values, st->lengths,
+  if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,
                            st->formats, !st->text))
     return fed_pg_fail(pg, NULL, err);
   pg_set_row_mode(pg);
@@ -448,10 +445,10 @@ static int pg_last(struct fed_pg_stmt *st, const struct fed_wait *wait,
   struct fed_pg_done done = {.ended = false};
   int rc;
 
-  st->base.changes = fed_pg_changes(st->res);
   /* Outside a transaction the commit comes after this: it can still fail, or
    * succeed after we gave up waiting. */
-  snprintf(done.tag, sizeof done.tag, "%s", PQcmdStatus(st->res));
+  fed_pg_note(&done, st->res);
+  st->base.changes = done.changes;
   rc = fed_pg_finish(fed_pg_of(st->base.conn), wait, NULL, NULL, &done, err);
   pg_idle(st, rc == SQLITE_OK ? FED_PG_DONE : FED_PG_IDLE);
   return rc == SQLITE_OK ? SQLITE_DONE : rc;

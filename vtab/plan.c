@@ -613,10 +613,7 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
   int rc = table_server(table, &server, &err);
 
   if (rc == SQLITE_OK) rc = plan_check_rowid(table, info, &err);
-  if (rc != SQLITE_OK) {
-    fed_server_unref(server);
-    return table_fail(vtab, &err);
-  }
+  if (rc != SQLITE_OK) return table_fail(vtab, &err);
   plan = fed_alloc(sizeof *plan +
                    (size_t)info->nConstraint * sizeof(struct plan_term) +
                    (size_t)info->nOrderBy * sizeof(struct plan_order) +
@@ -631,6 +628,5 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
     rc = fed_err_nomem(&err);
   }
   fed_free(plan);
-  fed_server_unref(server);
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(vtab, &err);
 }

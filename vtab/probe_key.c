@@ -204,9 +204,10 @@ uint64_t probe_hash_row(const struct scan *scan, const struct probe *probe,
 uint32_t probe_knows(struct probe *probe, const struct fed_value *key)
 {
   uint64_t hash = rowid_hash(key, 1);
-  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_err ignored;
   struct fed_value known;
 
+  fed_err_init(&ignored);
   for (uint32_t at = map_first(&probe->known, hash); at;
        at = map_next(&probe->known, at, hash))
     if (map_read(&probe->known, at, &known, &ignored) == SQLITE_OK &&

@@ -329,7 +329,6 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     scan->count = plan->count || plan->counts;
     rc = scan_take_plan(scan, idxstr, err);
   }
-  fed_server_unref(server);
   return rc;
 }
 
@@ -337,12 +336,13 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
                 int argc, sqlite3_value **argv)
 {
   struct scan *scan = scan_of(cursor);
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   bool never = false, served = false;
   int rc;
 
   (void)idxnum;
   (void)argc;
+  fed_err_init(&err);
   scan_table(scan)->fdb->opened = NULL;
   scan_clear(scan);
   scan_table(scan)->used++;
@@ -478,9 +478,10 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
 {
   struct scan *scan = scan_of(cursor);
   int key = scan_table(scan)->rowid;
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   int rc = SQLITE_OK;
 
+  fed_err_init(&err);
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (scan->counting && (key >= 0 || scan->plan->sure))

@@ -45,9 +45,10 @@ struct fed_table {
   char *schema;         /* of SQLite: main, temp, shop */
   char *name;           /* of SQLite */
   char *server;
-  char *module; /* fed or fed_query */
-  char *driver; /* whose types the declaration speaks of */
-  char *args;   /* module arguments, for trust.c */
+  struct fed_server *found; /* what that name stood for; see table_server() */
+  char *module;             /* fed or fed_query */
+  char *driver;             /* whose types the declaration speaks of */
+  char *args;               /* module arguments, for trust.c */
   struct fed_relation rel;
   char **label;            /* the columns' names in SQLite, rel.ncol of them */
   int rowid;               /* column that is the rowid, or -1: hashed */
@@ -72,7 +73,8 @@ int table_fail(sqlite3_vtab *vtab, struct fed_err *err);
 /* Put the table's and the server's name in front of a remote error. */
 void table_context(const struct fed_table *table, struct fed_err *err);
 
-/* The server's definition now; checks that the driver still is the same. */
+/* The server's definition now, borrowed until this is called again; checks
+ * that the driver still is the same. */
 int table_server(struct fed_table *table, struct fed_server **out,
                  struct fed_err *err);
 
