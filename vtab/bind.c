@@ -7,6 +7,7 @@
 #include "vtab/scan.h"
 
 #define BIND_ARRAY_MAX (16u << 20) /* bytes of one list sent as an array */
+#define BIND_REST      64          /* values to keep room for, between runs */
 
 void bind_init(struct bind *bind)
 {
@@ -32,6 +33,18 @@ void bind_release(struct bind *bind)
   fed_free(bind->args);
   fed_str_release(&bind->sql);
   memset(bind, 0, sizeof *bind);
+}
+
+void bind_rest(struct bind *bind)
+{
+  bind_forget(bind);
+  if (bind->room > BIND_REST) {
+    fed_free(bind->args);
+    bind->args = NULL;
+    bind->room = 0;
+  }
+  if (bind->sql.room > BIND_REST * sizeof *bind->args)
+    fed_str_release(&bind->sql);
 }
 
 int bind_plan(struct bind *bind, const struct plan *plan, struct fed_err *err)

@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "vtab/explain.h"
 
+/* A plan is narrowed and widened once each. */
+#define PLAN_IDS 3
+
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
 #define PLAN_UTF16 "this database is in UTF-16, and sorts text by its bytes"
@@ -532,12 +535,14 @@ void plan_narrow(const struct fed_table *table, struct plan *plan,
   if (n == plan->ncol) return;
   plan->nwide = plan->ncol;
   plan->ncol = n;
+  plan->id++;
 }
 
 void plan_widen(struct plan *plan)
 {
   plan->ncol = plan->nwide;
   plan->nwide = 0;
+  plan->id++;
 }
 
 /* ---- xBestIndex -------------------------------------------------------- */
@@ -619,6 +624,7 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
                    (size_t)info->nOrderBy * sizeof(struct plan_order) +
                    (size_t)table->rel.ncol * sizeof(int16_t));
   if (plan) {
+    plan->id = table->fdb->plan_id += PLAN_IDS;
     plan->dialect = fed_server_driver(server)->dialect;
     plan_fill(table, plan, info);
     rc = plan_publish(table, plan, info, &err);

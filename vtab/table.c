@@ -224,6 +224,7 @@ static int table_parse_options(struct fed_table *table, int argc,
 static void table_free(struct fed_table *table)
 {
   if (!table) return;
+  scan_release(table);
   fed_list_remove(&table->link);
   declare_labels_free(table->label, table->rel.ncol);
   fed_relation_release(&table->rel);
@@ -251,7 +252,6 @@ static int table_new(struct fed_db *fdb, int argc, const char *const *argv,
   table->fdb = fed_db_ref(fdb);
   fed_list_init(&table->link);
   fed_list_init(&table->cursors);
-  fed_list_init(&table->probes);
   *out = table;
   if (argc < 5)
     return fed_err_set(err, SQLITE_ERROR,

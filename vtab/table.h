@@ -35,6 +35,7 @@ struct fed_db {
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
   const struct fed_help *help; /* SQL functions, for fed_help */
   int64_t next_look;           /* when to test for an interrupt again */
+  int64_t plan_id;             /* of the last plan that was made */
 };
 
 /* One virtual table on one SQLite connection. */
@@ -56,7 +57,7 @@ struct fed_table {
   int64_t used;            /* rows and look-ups: see stats.c */
   bool trusted;            /* found so once; stays so on this connection */
   struct fed_list cursors; /* every open struct scan */
-  struct fed_list probes;  /* left by a cursor for its successor: probe.c */
+  struct scan *spare;      /* a closed one, for the next to open, or NULL */
 };
 
 static inline struct fed_table *table_of(sqlite3_vtab *vtab)
@@ -442,6 +443,9 @@ enum plan_joins { PLAN_JOINS_UNKNOWN, PLAN_JOINS_INNER, PLAN_JOINS_OUTER };
  * prepared statement and must live and die with it.
  */
 struct plan {
+  /* No two plans of a connection have the same. It is another after
+   * plan_narrow(), and again after plan_widen(). */
+  int64_t id;
   int16_t nterm, norder, ncol;
   bool count; /* only the number of rows is asked for */
   bool sure;  /* terms use all columns, exactly: SQLite checks none */
@@ -544,6 +548,8 @@ void scan_result(sqlite3_context *ctx, const struct fed_value *value);
 
 int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out);
 int scan_close(sqlite3_vtab_cursor *cursor);
+/* Free the table's spare cursor. */
+void scan_release(struct fed_table *table);
 int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
                 int argc, sqlite3_value **argv);
 int scan_next(sqlite3_vtab_cursor *cursor);
