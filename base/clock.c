@@ -2,7 +2,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
+
+#define AWAKE_US   80   /* the moment */
+#define AWAKE_LOST 300  /* whoever yields for longer has met somebody */
+#define AWAKE_REST 128  /* answers to wait for asleep, if one came too late */
+#define AWAKE_LONG 4096 /* or if somebody was met */
 
 int64_t fed_clock_us(void)
 {
@@ -69,4 +75,29 @@ int fed_wait_fd(const struct fed_wait *wait, int fd, short events,
     if ((rc = fed_wait_check(wait, what, err)) != SQLITE_OK) return rc;
     if (fd < 0) return SQLITE_OK;
   }
+}
+
+/* ---- waiting awake ------------------------------------------------------ */
+
+bool fed_awake_begin(struct fed_awake *awake, int fd)
+{
+  struct pollfd pfd = {.fd = fd, .events = POLLIN};
+  int64_t now = fed_clock_us(), last = now;
+
+  awake->since = now;
+  if (awake->asleep > 0) awake->asleep--;
+  if (!awake->quick || awake->asleep > 0) return false;
+  while (now - awake->since < AWAKE_US) {
+    if (poll(&pfd, 1, 0) != 0) return true;
+    sched_yield();
+    last = now;
+    now = fed_clock_us();
+  }
+  awake->asleep = now - last > AWAKE_LOST ? AWAKE_LONG : AWAKE_REST;
+  return false;
+}
+
+void fed_awake_end(struct fed_awake *awake)
+{
+  awake->quick = fed_clock_us() - awake->since < AWAKE_US;
 }

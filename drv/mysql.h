@@ -79,8 +79,8 @@ struct fed_mysql {
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
   struct fed_mysql_wire wire;
-  bool raw;   /* rows are read from the wire, not fetched by the library */
-  bool quick; /* the last execution was answered at once */
+  struct fed_awake awake; /* for what is executed */
+  bool raw; /* rows are read from the wire, not fetched by the library */
   bool mariadb;
   bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */

@@ -63,7 +63,8 @@ struct fed_pg_conn {
   int syncs;           /* pipeline synchronisation points not yet seen */
   unsigned serial;     /* number of the newest prepared statement */
   unsigned generation; /* counts DISCARD ALL, which drops statements */
-  unsigned *gone;      /* statements to deallocate with the next prepare */
+  struct fed_awake awake; /* for the first result of what is executed */
+  unsigned *gone;         /* statements to deallocate with the next prepare */
   int ngone, gone_room;
 };
 

@@ -304,12 +304,24 @@ void fed_pg_finalize(struct fed_stmt *stmt)
 
 /* ---- execute ----------------------------------------------------------- */
 
+static int pg_await(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                    PGresult **out, struct fed_err *err)
+{
+  int rc;
+
+  /* Whatever fails here shows in the result. */
+  if (fed_awake_begin(&pg->awake, PQsocket(pg->link))) PQconsumeInput(pg->link);
+  rc = fed_pg_next(pg, wait, out, err);
+  fed_awake_end(&pg->awake);
+  return rc;
+}
+
 /* The command is sent: wait for its first result and look at it. */
 static int pg_first(struct fed_pg_stmt *st, const struct fed_wait *wait,
                     struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
-  int rc = fed_pg_next(pg, wait, &st->res, err);
+  int rc = pg_await(pg, wait, &st->res, err);
 
   if (rc != SQLITE_OK) return rc;
   switch (PQresultStatus(st->res)) {
