@@ -248,6 +248,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   if (bar) return plan_local(bar);
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
+  term->form = (uint8_t)term_planned(dialect, col, op).form;
   term->surely = (uint8_t)plan_part(info, i, op, &range);
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;

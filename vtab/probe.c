@@ -450,7 +450,8 @@ static int probe_watch(struct scan *scan, bool *again, struct fed_err *err)
     probe_forget_rows(probe);
     probe->stale = false;
   }
-  rc = probe_image_make(&probe->image[probe->filters & 1], &scan->bind, err);
+  rc = probe_image_make(&probe->image[probe->filters & 1], &scan->bind,
+                        probe->changes, err);
   *again = probe->filters++ > 0;
   if (rc == SQLITE_OK && *again) probe_compare(scan, probe);
   return rc;

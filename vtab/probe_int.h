@@ -53,9 +53,10 @@ struct probe {
 
 #define PROBE_IMAGE_REST 4096 /* bytes to keep for the next scan */
 
-/* Fill an image with what is bound now. */
+/* Fill an image with what is bound now; without the terms of `changes`, about
+ * which nothing is left to learn. */
 int probe_image_make(struct probe_image *image, const struct bind *bind,
-                     struct fed_err *err);
+                     const bool *changes, struct fed_err *err);
 /* Does term `i` differ? */
 bool probe_image_differs(const struct probe_image *a,
                          const struct probe_image *b, int i);

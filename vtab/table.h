@@ -404,7 +404,8 @@ enum plan_part { PLAN_NOTHING, PLAN_BEGINNING, PLAN_WHOLE };
 
 struct plan_term {
   int16_t col;    /* column of the table */
-  uint8_t op;     /* enum term_op */
+  uint8_t op;     /* enum term_op, */
+  uint8_t form;   /* enum term_form: those of term_planned() */
   bool is;        /* IS: NULL matches NULL */
   bool in;        /* the value is a list (sqlite3_vtab_in) */
   bool literal;   /* the value was known to be a literal */
@@ -415,6 +416,15 @@ struct plan_term {
   int root;
   int16_t db, from;
 };
+
+/* term_planned() of it. */
+static inline struct term_now plan_now(const struct plan_term *term)
+{
+  return (struct term_now){.use = TERM_BIND,
+                           .op = (enum term_op)term->op,
+                           .form = (enum term_form)term->form,
+                           .nvalue = 1};
+}
 
 /* What becomes of a term of the WHERE clause, and why so. */
 struct plan_verdict {
