@@ -53,7 +53,7 @@ int fed_wait_check(const struct fed_wait *wait, const char *what,
 {
   if (wait->interrupted && wait->interrupted(wait->arg))
     return fed_err_set(err, SQLITE_INTERRUPT, "interrupted");
-  if (fed_clock_ms() >= wait->deadline)
+  if (wait->deadline != FED_WAIT_FOREVER && fed_clock_ms() >= wait->deadline)
     return fed_err_set(err, SQLITE_BUSY, "timed out %s", what);
   return SQLITE_OK;
 }
@@ -63,7 +63,9 @@ int fed_wait_fd(const struct fed_wait *wait, int fd, short events,
 {
   for (;;) {
     struct pollfd pfd = {.fd = fd, .events = events};
-    int64_t left = wait->deadline - fed_clock_ms();
+    int64_t left = wait->deadline == FED_WAIT_FOREVER
+                     ? wait->deadline
+                     : wait->deadline - fed_clock_ms();
     int slice =
       left < FED_WAIT_SLICE ? (int)(left > 0 ? left : 0) : FED_WAIT_SLICE;
     int n = poll(&pfd, 1, slice);

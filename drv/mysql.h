@@ -265,6 +265,10 @@ void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt);
 int fed_mysql_lib_init(MYSQL *mysql);
 int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err);
 int fed_mysql_lib_socket(MYSQL *mysql);
+/* The *n columns of the result, as the last prepare or execute told them; good
+ * until the next and until mysql_free_result(*hold). */
+const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
+                                        MYSQL_RES **hold);
 
 /* ---- mysql_error.c ----------------------------------------------------- */
 

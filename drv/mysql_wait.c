@@ -59,13 +59,14 @@ static struct my_waiter my_waiter(struct fed_mysql *c, bool can_kill,
 /* The library's call failed, or it succeeded after it was given up. */
 static int my_result(struct my_waiter *w, bool failed, MYSQL_STMT *stmt)
 {
-  struct fed_err late = FED_ERR_INIT;
+  struct fed_err late;
 
   /* The blocking library calls a wait that took too long a lost connection. */
   if (!FED_MYSQL_ASYNC && failed)
     w->rc = fed_wait_check(&w->wait, w->what, w->err);
   if (w->rc == SQLITE_OK)
     return failed ? fed_mysql_fail(w->c, stmt, w->err) : SQLITE_OK;
+  fed_err_init(&late);
   if (failed) fed_mysql_fail(w->c, stmt, &late); /* for conn->broken */
   return w->rc;
 }
@@ -129,9 +130,11 @@ static void my_give_up(struct my_waiter *w, int rc, const char *why)
 /* Data that never ends must not outrun the deadline. */
 static void my_look(struct my_waiter *w)
 {
-  struct fed_err err = FED_ERR_INIT;
-  int rc = fed_wait_check(&w->wait, w->what, &err);
+  struct fed_err err;
+  int rc;
 
+  fed_err_init(&err);
+  rc = fed_wait_check(&w->wait, w->what, &err);
   if (rc != SQLITE_OK) my_give_up(w, rc, err.msg);
 }
 
@@ -144,10 +147,11 @@ static int my_sleep_until(struct my_waiter *w, int asked, int64_t limit)
 
   while (w->state != MY_CUT) {
     struct fed_wait wait = w->wait;
-    struct fed_err err = FED_ERR_INIT;
     bool ours = limit < wait.deadline;
+    struct fed_err err;
     int rc;
 
+    fed_err_init(&err);
     if (ours) wait.deadline = limit;
     /* Data that never ends must not outrun the deadline. */
     rc = fed_wait_check(&wait, w->what, &err);
@@ -528,8 +532,9 @@ int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
 /* The library skips rows without a word about how that ended. */
 static void my_look_lost(struct fed_mysql *c)
 {
-  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_err ignored;
 
+  fed_err_init(&ignored);
   if (mysql_errno(c->mysql) != 0) fed_mysql_fail(c, NULL, &ignored);
 }
 

@@ -281,11 +281,9 @@ static bool pool_alive(struct pool_slot *slot, int64_t now,
 }
 
 /* Make an admitted slot fit to be lent; on failure it is in no list. */
-static int pool_ready(struct pool_slot *slot, const struct fed_wait *wait,
-                      struct fed_err *err)
+static int pool_ready(struct pool_slot *slot, int64_t now,
+                      const struct fed_wait *wait, struct fed_err *err)
 {
-  int64_t now = fed_clock_ms();
-
   if (slot->conn) {
     bool old = pool_too_old(slot, now) || pool_too_idle(slot, now);
 
@@ -427,18 +425,22 @@ static int pool_get(struct fed_server *server, bool queue,
                     const struct fed_wait *wait, struct fed_conn **out,
                     struct fed_err *err)
 {
+  int64_t now = fed_clock_ms();
   struct pool_slot *slot;
   int rc = SQLITE_OK;
 
   *out = NULL;
-  pool_upkeep(fed_clock_ms());
+  pool_upkeep(now);
   fed_pool_lock();
   slot = pool_take_locked(server);
   fed_pool_unlock();
-  if (!slot) rc = pool_admit(server, queue, wait, &slot, err);
+  if (!slot) {
+    rc = pool_admit(server, queue, wait, &slot, err);
+    now = fed_clock_ms();
+  }
   if (rc != SQLITE_OK || !slot) return rc;
   slot->next = NULL;
-  rc = pool_ready(slot, wait, err);
+  rc = pool_ready(slot, now, wait, err);
   if (rc == SQLITE_OK)
     *out = slot->conn;
   else

@@ -225,15 +225,16 @@ int fed_trust_add(const char *key, struct fed_err *err);
 #define FED_LOG_SQL  4096
 
 /* One row of fed_log. */
+/* What an execution writes in any case stands together: rows are read seldom,
+ * and each is out of the processor's cache when it is written. */
 struct fed_log_row {
   int64_t id;  /* 1.. in the order in which statements ended */
   double time; /* start, Unix seconds */
-  char server[FED_SERVER_NAME_MAX + 1];
-  char sql[FED_LOG_SQL]; /* placeholders, no values; cut where too long */
-  int64_t rows;
+  int64_t rows, bytes;
   double first_ms, total_ms;
-  char error[256]; /* "" when it went well */
-  int64_t bytes;
+  char server[FED_SERVER_NAME_MAX + 1];
+  char error[256];       /* "" when it went well */
+  char sql[FED_LOG_SQL]; /* placeholders, no values; cut where too long */
 };
 
 /* Remember one execution; the oldest of FED_LOG_ROWS goes. It no longer shows
