@@ -49,4 +49,21 @@ int fed_wait_check(const struct fed_wait *wait, const char *what,
 int fed_wait_fd(const struct fed_wait *wait, int fd, short events,
                 const char *what, struct fed_err *err);
 
+/*
+ * Waiting awake. To fall asleep and to be woken takes longer than a server on
+ * this machine needs to look up a row. So who waits for an answer looks for it
+ * a moment first, if the last one came that soon. That harms where others want
+ * the processor: as soon as that shows, it is left alone for a long time.
+ */
+struct fed_awake {
+  bool quick;    /* the last answer came within the moment */
+  int asleep;    /* so many answers are to be waited for asleep */
+  int64_t since; /* fed_clock_us() */
+};
+
+/* The question was sent: is there input at `fd` within the moment? If not, go
+ * to sleep; in both cases tell of the answer by fed_awake_end(). */
+bool fed_awake_begin(struct fed_awake *awake, int fd);
+void fed_awake_end(struct fed_awake *awake);
+
 #endif

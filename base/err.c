@@ -82,5 +82,5 @@ void fed_err_scrub(struct fed_err *err, const char *secret)
 
 void fed_err_clear(struct fed_err *err)
 {
-  memset(err, 0, sizeof *err);
+  fed_err_init(err);
 }

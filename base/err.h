@@ -26,7 +26,8 @@ struct fed_err {
     0                                                                          \
   }
 
-/* Make an error empty without writing all of it: for what is done per row. */
+/* Make an error empty without writing all of it: for what is done per row or
+ * per look-up. */
 static inline void fed_err_init(struct fed_err *err)
 {
   err->rc = err->native = 0;

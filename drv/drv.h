@@ -270,8 +270,9 @@ struct fed_driver {
   void (*close)(struct fed_conn *conn);
   /* Free in a forked child: the parent's session must not notice. */
   void (*abandon)(struct fed_conn *conn);
-  /* What the client side knows, without a round trip. */
-  enum fed_health (*health)(struct fed_conn *conn);
+  /* What the client side knows, without a round trip; with `look` also what
+   * the socket or the file tells. */
+  enum fed_health (*health)(struct fed_conn *conn, bool look);
   /* One round trip that proves the session alive. */
   int (*ping)(struct fed_conn *conn, const struct fed_wait *wait,
               struct fed_err *err);
@@ -429,10 +430,10 @@ void fed_conn_close(struct fed_conn *conn);
 /* Forked child: free without the server noticing; NULL is fine. */
 void fed_conn_abandon(struct fed_conn *conn);
 
-static inline enum fed_health fed_conn_health(struct fed_conn *conn)
+static inline enum fed_health fed_conn_health(struct fed_conn *conn, bool look)
 {
   if (conn->broken || conn->unsettled) return FED_HEALTH_DEAD;
-  return conn->drv->health(conn);
+  return conn->drv->health(conn, look);
 }
 
 static inline int fed_conn_ping(struct fed_conn *conn,

@@ -52,17 +52,14 @@ static void my_finalize(struct fed_stmt *stmt)
 static int my_columns(struct fed_mysql_stmt *st, bool strict,
                       struct fed_err *err)
 {
-  MYSQL_RES *meta = mysql_stmt_result_metadata(st->stmt);
-  int rc;
+  MYSQL_RES *hold;
+  int n, rc;
+  const MYSQL_FIELD *field = fed_mysql_lib_fields(st->stmt, &n, &hold);
 
-  if (!meta) {
-    if (mysql_stmt_errno(st->stmt))
-      return fed_mysql_fail(fed_mysql_of(st->head.conn), st->stmt, err);
-    return fed_mysql_columns(st, NULL, 0, strict, err);
-  }
-  rc = fed_mysql_columns(st, mysql_fetch_fields(meta),
-                         (int)mysql_num_fields(meta), strict, err);
-  mysql_free_result(meta);
+  if (n == 0 && mysql_stmt_errno(st->stmt))
+    return fed_mysql_fail(fed_mysql_of(st->head.conn), st->stmt, err);
+  rc = fed_mysql_columns(st, field, n, strict, err);
+  mysql_free_result(hold);
   return rc;
 }
 
@@ -325,16 +322,13 @@ static void my_drain(struct fed_mysql_stmt *st, const struct fed_wait *moment)
  * Read the rest, for a moment; when that is over, run_free() asks the server
  * to stop. Who resets after an interrupt wants this all the same.
  */
-static int my_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
-                         struct fed_err *err)
+static int my_stop(struct fed_mysql_stmt *st, const struct fed_wait *wait,
+                   struct fed_err *err)
 {
-  struct fed_mysql_stmt *st = my_stmt(stmt);
-  struct fed_mysql *c = fed_mysql_of(stmt->conn);
+  struct fed_mysql *c = fed_mysql_of(st->head.conn);
   struct fed_wait moment = fed_wait_within(wait, MY_DRAIN_MS);
   struct fed_err why = FED_ERR_INIT;
 
-  st->busy = false;
-  if (!st->open) return SQLITE_OK;
   my_set_open(st, false);
   if (my_usable(c, &why) != SQLITE_OK) return SQLITE_OK;
   moment.interrupted = NULL;
@@ -342,6 +336,15 @@ static int my_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
   fed_mysql_run_free(c, st->stmt, &moment, &why);
   if (!c->head.broken) return SQLITE_OK;
   return fed_err_set(err, SQLITE_IOERR, "cannot end a result: %s", why.msg);
+}
+
+static int my_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
+                         struct fed_err *err)
+{
+  struct fed_mysql_stmt *st = my_stmt(stmt);
+
+  st->busy = false;
+  return st->open ? my_stop(st, wait, err) : SQLITE_OK;
 }
 
 /* ---- transactions ------------------------------------------------------ */

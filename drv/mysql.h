@@ -79,8 +79,8 @@ struct fed_mysql {
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
   struct fed_mysql_wire wire;
-  bool raw;   /* rows are read from the wire, not fetched by the library */
-  bool quick; /* the last execution was answered at once */
+  struct fed_awake awake; /* for what is executed */
+  bool raw; /* rows are read from the wire, not fetched by the library */
   bool mariadb;
   bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */
@@ -198,7 +198,7 @@ void fed_mysql_close(struct fed_conn *conn);
 void fed_mysql_abandon(struct fed_conn *conn);
 int fed_mysql_reset(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err);
-enum fed_health fed_mysql_health(struct fed_conn *conn);
+enum fed_health fed_mysql_health(struct fed_conn *conn, bool look);
 int fed_mysql_ping(struct fed_conn *conn, const struct fed_wait *wait,
                    struct fed_err *err);
 
@@ -265,6 +265,10 @@ void fed_mysql_run_close(struct fed_mysql *c, MYSQL_STMT *stmt);
 int fed_mysql_lib_init(MYSQL *mysql);
 int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err);
 int fed_mysql_lib_socket(MYSQL *mysql);
+/* The *n columns of the result, as the last prepare or execute told them; good
+ * until the next and until mysql_free_result(*hold). */
+const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
+                                        MYSQL_RES **hold);
 
 /* ---- mysql_error.c ----------------------------------------------------- */
 

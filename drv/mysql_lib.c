@@ -40,6 +40,15 @@ int fed_mysql_lib_socket(MYSQL *mysql)
   return mysql_get_socket(mysql);
 }
 
+/* The library would copy this and no more. */
+const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
+                                        MYSQL_RES **hold)
+{
+  *hold = NULL;
+  *n = (int)stmt->field_count;
+  return stmt->fields;
+}
+
 #else
 
 int fed_mysql_lib_init(MYSQL *mysql)
@@ -72,6 +81,14 @@ int fed_mysql_lib_tls(MYSQL *mysql, const char *mode, struct fed_err *err)
 int fed_mysql_lib_socket(MYSQL *mysql)
 {
   return mysql->net.vio ? (int)mysql->net.fd : -1;
+}
+
+const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
+                                        MYSQL_RES **hold)
+{
+  *hold = mysql_stmt_result_metadata(stmt);
+  *n = *hold ? (int)mysql_num_fields(*hold) : 0;
+  return *hold ? mysql_fetch_fields(*hold) : NULL;
 }
 
 #endif

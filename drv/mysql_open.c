@@ -405,18 +405,16 @@ int fed_mysql_ping(struct fed_conn *conn, const struct fed_wait *wait,
  * An idle server has nothing to say: readable means that it closed, or that
  * it said so before closing (error 4031 of MySQL 8, an alert of TLS).
  */
-enum fed_health fed_mysql_health(struct fed_conn *conn)
+enum fed_health fed_mysql_health(struct fed_conn *conn, bool look)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
   int fd = c->mysql ? fed_mysql_lib_socket(c->mysql) : -1;
   char byte;
-  ssize_t n;
 
   if (fd < 0) return FED_HEALTH_DEAD;
   if (c->nopen > 0) return FED_HEALTH_BUSY;
-  n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n >= 0) return FED_HEALTH_DEAD;
-  if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+  if (look && (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+               (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)))
     return FED_HEALTH_DEAD;
   return c->mysql->server_status & SERVER_STATUS_IN_TRANS ? FED_HEALTH_BUSY
                                                           : FED_HEALTH_CLEAN;

@@ -18,7 +18,6 @@
 #include "drv/mysql.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -28,8 +27,6 @@
 
 /* How long the server may take to obey KILL QUERY. */
 #define MY_GRACE 5000
-/* An answer that comes within this time (microseconds) is waited for awake. */
-#define MY_AWAKE 50
 /* How long a TLS handshake may be silent, if nothing ends it earlier. */
 #define MY_HANDSHAKE 30000
 
@@ -42,7 +39,7 @@ struct my_waiter {
   struct fed_err *err;
   enum my_state state;
   bool can_kill; /* what runs is a statement */
-  bool awake;    /* it may wait awake for a moment */
+  bool awake;    /* it may wait awake */
   int rc;        /* why it was given up */
 };
 
@@ -62,13 +59,14 @@ static struct my_waiter my_waiter(struct fed_mysql *c, bool can_kill,
 /* The library's call failed, or it succeeded after it was given up. */
 static int my_result(struct my_waiter *w, bool failed, MYSQL_STMT *stmt)
 {
-  struct fed_err late = FED_ERR_INIT;
+  struct fed_err late;
 
   /* The blocking library calls a wait that took too long a lost connection. */
   if (!FED_MYSQL_ASYNC && failed)
     w->rc = fed_wait_check(&w->wait, w->what, w->err);
   if (w->rc == SQLITE_OK)
     return failed ? fed_mysql_fail(w->c, stmt, w->err) : SQLITE_OK;
+  fed_err_init(&late);
   if (failed) fed_mysql_fail(w->c, stmt, &late); /* for conn->broken */
   return w->rc;
 }
@@ -132,9 +130,11 @@ static void my_give_up(struct my_waiter *w, int rc, const char *why)
 /* Data that never ends must not outrun the deadline. */
 static void my_look(struct my_waiter *w)
 {
-  struct fed_err err = FED_ERR_INIT;
-  int rc = fed_wait_check(&w->wait, w->what, &err);
+  struct fed_err err;
+  int rc;
 
+  fed_err_init(&err);
+  rc = fed_wait_check(&w->wait, w->what, &err);
   if (rc != SQLITE_OK) my_give_up(w, rc, err.msg);
 }
 
@@ -147,10 +147,11 @@ static int my_sleep_until(struct my_waiter *w, int asked, int64_t limit)
 
   while (w->state != MY_CUT) {
     struct fed_wait wait = w->wait;
-    struct fed_err err = FED_ERR_INIT;
     bool ours = limit < wait.deadline;
+    struct fed_err err;
     int rc;
 
+    fed_err_init(&err);
     if (ours) wait.deadline = limit;
     /* Data that never ends must not outrun the deadline. */
     rc = fed_wait_check(&wait, w->what, &err);
@@ -164,35 +165,20 @@ static int my_sleep_until(struct my_waiter *w, int asked, int64_t limit)
   return MYSQL_WAIT_TIMEOUT;
 }
 
-/*
- * To fall asleep and to be woken takes longer than a server on this machine
- * needs to look up a row. So look a moment first, if the last answer came that
- * soon; whoever else wants the processor meanwhile gets it.
- */
-static bool my_comes_soon(const struct my_waiter *w, int64_t start)
-{
-  struct pollfd pfd = {.fd = fed_mysql_lib_socket(w->c->mysql),
-                       .events = POLLIN};
-
-  while (w->c->quick && fed_clock_us() - start < MY_AWAKE) {
-    if (poll(&pfd, 1, 0) != 0) return true;
-    sched_yield();
-  }
-  return false;
-}
-
 /* What the coroutine asked for may end by read_timeout or write_timeout. */
 static int my_sleep(struct my_waiter *w, int asked)
 {
-  int64_t limit = FED_WAIT_FOREVER, start = fed_clock_us();
-  bool awake = w->awake && asked & MYSQL_WAIT_READ;
-  int came;
+  struct fed_awake *awake =
+    w->awake && asked & MYSQL_WAIT_READ ? &w->c->awake : NULL;
+  int64_t limit = FED_WAIT_FOREVER;
+  int came = MYSQL_WAIT_READ;
 
-  if (awake && my_comes_soon(w, start)) return MYSQL_WAIT_READ;
-  if (asked & MYSQL_WAIT_TIMEOUT)
-    limit = fed_clock_deadline(mysql_get_timeout_value_ms(w->c->mysql));
-  came = my_sleep_until(w, asked, limit);
-  if (awake) w->c->quick = fed_clock_us() - start < MY_AWAKE;
+  if (!awake || !fed_awake_begin(awake, fed_mysql_lib_socket(w->c->mysql))) {
+    if (asked & MYSQL_WAIT_TIMEOUT)
+      limit = fed_clock_deadline(mysql_get_timeout_value_ms(w->c->mysql));
+    came = my_sleep_until(w, asked, limit);
+  }
+  if (awake) fed_awake_end(awake);
   return came;
 }
 
@@ -546,8 +532,9 @@ int fed_mysql_run_fetch(struct fed_mysql *c, MYSQL_STMT *stmt,
 /* The library skips rows without a word about how that ended. */
 static void my_look_lost(struct fed_mysql *c)
 {
-  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_err ignored;
 
+  fed_err_init(&ignored);
   if (mysql_errno(c->mysql) != 0) fed_mysql_fail(c, NULL, &ignored);
 }
 

@@ -146,7 +146,7 @@ static void pg_abandon(struct fed_conn *conn)
 }
 
 /* A session that the server ended leaves a readable socket behind. */
-static enum fed_health pg_health(struct fed_conn *conn)
+static enum fed_health pg_health(struct fed_conn *conn, bool look)
 {
   struct fed_pg_conn *pg = fed_pg_of(conn);
   struct pollfd pfd = {.fd = PQsocket(pg->link), .events = POLLIN};
@@ -155,7 +155,7 @@ static enum fed_health pg_health(struct fed_conn *conn)
   if (PQstatus(pg->link) != CONNECTION_OK) return FED_HEALTH_DEAD;
   if (pg->active || pg->leftover) return FED_HEALTH_BUSY;
   /* Its last words come first, the end of file only after them. */
-  for (int i = 0; i < 8 && poll(&pfd, 1, 0) > 0; i++) {
+  for (int i = 0; look && i < 8 && poll(&pfd, 1, 0) > 0; i++) {
     if (!PQconsumeInput(pg->link)) return FED_HEALTH_DEAD;
     PQisBusy(pg->link); /* takes notices and the like out of the buffer */
     while ((note = PQnotifies(pg->link)) != NULL)

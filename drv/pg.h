@@ -63,7 +63,8 @@ struct fed_pg_conn {
   int syncs;           /* pipeline synchronisation points not yet seen */
   unsigned serial;     /* number of the newest prepared statement */
   unsigned generation; /* counts DISCARD ALL, which drops statements */
-  unsigned *gone;      /* statements to deallocate with the next prepare */
+  struct fed_awake awake; /* for the first result of what is executed */
+  unsigned *gone;         /* statements to deallocate with the next prepare */
   int ngone, gone_room;
 };
 
@@ -142,8 +143,8 @@ int fed_pg_parse(struct fed_pg_conn *pg, const char *name, const char *sql,
 /* Deallocate prepared statement `id` some time; does not wait. */
 void fed_pg_forget(struct fed_pg_conn *pg, unsigned id);
 
-/* Rows changed, by the tag; 0 for a command that changes none. */
-int64_t fed_pg_changes(PGresult *res);
+/* Take the command's tag, and how many rows that says were changed. */
+void fed_pg_note(struct fed_pg_done *done, PGresult *res);
 
 /* Turn an error result, or with `res` NULL the link's error, into ours. */
 int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
@@ -246,7 +247,8 @@ enum fed_pg_state {
 struct fed_pg_stmt {
   struct fed_stmt base; /* first */
   enum fed_pg_state state;
-  unsigned id; /* fed<id> on the server */
+  unsigned id;   /* fed<id> on the server, */
+  char name[16]; /* which is this */
   unsigned generation;
   bool text;            /* results in text format */
   bool reading;         /* a SELECT: to cancel it undoes nothing */

@@ -102,6 +102,19 @@ static void pg_put_real(char *to, double r)
   *to = 0;
 }
 
+static void pg_put_int(char *to, int64_t i)
+{
+  char tmp[24], *end = tmp + sizeof tmp, *p = end;
+  uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+
+  *--p = 0;
+  do
+    *--p = (char)('0' + u % 10);
+  while ((u /= 10) != 0);
+  if (i < 0) *--p = '-';
+  memcpy(to, p, (size_t)(end - p));
+}
+
 static void pg_bind_one(struct fed_pg_stmt *st, int i,
                         const struct fed_value *v, char *to)
 {
@@ -113,7 +126,7 @@ static void pg_bind_one(struct fed_pg_stmt *st, int i,
     st->values[i] = NULL;
     break;
   case FED_INT:
-    sqlite3_snprintf(32, to, "%lld", (long long)v->i);
+    pg_put_int(to, v->i);
     break;
   case FED_REAL:
     pg_put_real(to, v->r);

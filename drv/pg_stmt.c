@@ -148,11 +148,10 @@ static int pg_parse(struct fed_pg_stmt *st, const char *sql,
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
   PGresult *described = NULL;
-  char name[24];
   int rc;
 
-  snprintf(name, sizeof name, "fed%u", st->id);
-  rc = fed_pg_parse(pg, name, sql, &described, wait, err);
+  snprintf(st->name, sizeof st->name, "fed%u", st->id);
+  rc = fed_pg_parse(pg, st->name, sql, &described, wait, err);
   /* A wait that ended early leaves open whether the statement is there. */
   if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_INTERRUPT)
     st->generation = pg->generation;
@@ -305,12 +304,24 @@ void fed_pg_finalize(struct fed_stmt *stmt)
 
 /* ---- execute ----------------------------------------------------------- */
 
+static int pg_await(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                    PGresult **out, struct fed_err *err)
+{
+  int rc;
+
+  /* Whatever fails here shows in the result. */
+  if (fed_awake_begin(&pg->awake, PQsocket(pg->link))) PQconsumeInput(pg->link);
+  rc = fed_pg_next(pg, wait, out, err);
+  fed_awake_end(&pg->awake);
+  return rc;
+}
+
 /* The command is sent: wait for its first result and look at it. */
 static int pg_first(struct fed_pg_stmt *st, const struct fed_wait *wait,
                     struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
-  int rc = fed_pg_next(pg, wait, &st->res, err);
+  int rc = pg_await(pg, wait, &st->res, err);
 
   if (rc != SQLITE_OK) return rc;
   switch (PQresultStatus(st->res)) {
@@ -372,15 +383,13 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
   int rc = st->sql ? fed_pg_copy_send(st, err) : SQLITE_NOTFOUND;
-  char name[24];
 
   if (rc != SQLITE_NOTFOUND) return rc;
   if (st->sql && st->generation != pg->generation) {
     rc = pg_parse(st, st->sql, wait, err);
     if (rc != SQLITE_OK) return rc;
   }
-  snprintf(name, sizeof name, "fed%u", st->id);
-  if (!PQsendQueryPrepared(pg->link, name, n, st->values, st->lengths,
+  if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,
                            st->formats, !st->text))
     return fed_pg_fail(pg, NULL, err);
   pg_set_row_mode(pg);
@@ -448,10 +457,10 @@ static int pg_last(struct fed_pg_stmt *st, const struct fed_wait *wait,
   struct fed_pg_done done = {.ended = false};
   int rc;
 
-  st->base.changes = fed_pg_changes(st->res);
   /* Outside a transaction the commit comes after this: it can still fail, or
    * succeed after we gave up waiting. */
-  snprintf(done.tag, sizeof done.tag, "%s", PQcmdStatus(st->res));
+  fed_pg_note(&done, st->res);
+  st->base.changes = done.changes;
   rc = fed_pg_finish(fed_pg_of(st->base.conn), wait, NULL, NULL, &done, err);
   pg_idle(st, rc == SQLITE_OK ? FED_PG_DONE : FED_PG_IDLE);
   return rc == SQLITE_OK ? SQLITE_DONE : rc;

@@ -223,7 +223,7 @@ int fed_pg_end_copy(struct fed_pg_conn *pg, const PGresult *res,
 
 /* ---- collecting results ------------------------------------------------ */
 
-int64_t fed_pg_changes(PGresult *res)
+static int64_t pg_changes(PGresult *res)
 {
   static const char *const verbs[] = {"INSERT ", "UPDATE ", "DELETE ",
                                       "MERGE "};
@@ -235,10 +235,14 @@ int64_t fed_pg_changes(PGresult *res)
   return 0; /* "SELECT 5" counts rows that were not changed */
 }
 
-static void pg_note(struct fed_pg_done *done, PGresult *res)
+void fed_pg_note(struct fed_pg_done *done, PGresult *res)
 {
-  snprintf(done->tag, sizeof done->tag, "%s", PQcmdStatus(res));
-  done->changes = fed_pg_changes(res);
+  const char *tag = PQcmdStatus(res);
+  size_t n = strnlen(tag, sizeof done->tag - 1);
+
+  memcpy(done->tag, tag, n);
+  done->tag[n] = 0;
+  done->changes = pg_changes(res);
 }
 
 /* What collecting needs, in one place. */
@@ -290,10 +294,10 @@ static int pg_collect_one(struct pg_collect *c, PGresult *res)
     break;
   case PGRES_TUPLES_OK:
   case PGRES_EMPTY_QUERY:
-    pg_note(c->done, res);
+    fed_pg_note(c->done, res);
     break;
   case PGRES_COMMAND_OK:
-    pg_note(c->done, res);
+    fed_pg_note(c->done, res);
     if (!c->done->keep) break;
     PQclear(c->done->last);
     c->done->last = res;

@@ -264,11 +264,11 @@ static bool sq_same_file(const struct sq_conn *sq)
          now.st_dev == sq->file.st_dev && now.st_ino == sq->file.st_ino;
 }
 
-static enum fed_health sq_health(struct fed_conn *conn)
+static enum fed_health sq_health(struct fed_conn *conn, bool look)
 {
   struct sq_conn *sq = sq_of(conn);
 
-  if (!sq_same_file(sq)) return FED_HEALTH_DEAD;
+  if (look && !sq_same_file(sq)) return FED_HEALTH_DEAD;
   if (!sqlite3_get_autocommit(sq->db)) return FED_HEALTH_BUSY;
   for (sqlite3_stmt *s = sqlite3_next_stmt(sq->db, NULL); s;
        s = sqlite3_next_stmt(sq->db, s))

@@ -94,9 +94,10 @@ int fed_stmt_get(struct fed_conn *conn, const char *sql,
 
 void fed_stmt_put(struct fed_stmt *stmt, bool keep, const struct fed_wait *wait)
 {
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
 
   if (!stmt) return;
+  fed_err_init(&err);
   stmt->lent = false;
   /* A result that cannot be ended leaves the connection in its middle. */
   if (stmt->conn->drv->stmt_reset(stmt, wait, &err) != SQLITE_OK)

@@ -50,9 +50,9 @@ static void trace_abandon(struct fed_conn *conn)
   fed_free(conn);
 }
 
-static enum fed_health trace_health(struct fed_conn *conn)
+static enum fed_health trace_health(struct fed_conn *conn, bool look)
 {
-  return fed_conn_health(trace_of(conn)->inner);
+  return fed_conn_health(trace_of(conn)->inner, look);
 }
 
 /* Tell of a call that begins and ends here: exec, catalog, describe. */

@@ -100,10 +100,16 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
 {
   char *at = to, *limit = to + size - 1;
 
-  while (*sql) {
+  for (;;) {
     const char *end = NULL;
-    char quote = *sql;
+    size_t n = strcspn(sql, user ? "'\"$" : "'");
+    char quote;
 
+    if (n > (size_t)(limit - at)) n = (size_t)(limit - at);
+    at = mempcpy(at, sql, n);
+    sql += n;
+    quote = *sql;
+    if (!quote) break;
     if (quote == '\'' || (user && quote == '"'))
       end = log_quote_end(sql);
     else if (user && quote == '$')
@@ -134,14 +140,13 @@ static void log_copy_error(char *to, size_t size, const char *error, bool user)
   if (error) log_copy(to, size, !user ? error : number ? number : "failed");
 }
 
-/* Unix seconds of a moment given on the monotonic clock. */
+/* Unix seconds of the moment so many microseconds ago. */
 static double log_time(int64_t us)
 {
   struct timespec now;
 
   clock_gettime(CLOCK_REALTIME, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-         (double)(fed_clock_us() - us) / 1e6;
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)us / 1e6;
 }
 
 void fed_log_begin(const char *server, struct fed_trace *trace)
@@ -154,7 +159,7 @@ void fed_log_begin(const char *server, struct fed_trace *trace)
 
 void fed_log_add(const char *server, struct fed_trace *trace)
 {
-  double time = log_time(trace->start_us);
+  double time = log_time(trace->total_us);
   struct fed_log_row *row;
 
   fed_log_lock();
@@ -202,10 +207,12 @@ static int log_running_locked(struct fed_progress_row *rows, int room)
   {
     struct fed_trace *trace = FED_CONTAINER(link, struct fed_trace, link);
     struct fed_progress_row *row = &rows[n];
+    int64_t us;
 
     if (n++ >= room) continue;
-    row->time = log_time(trace->start_us);
-    row->ms = (double)(fed_clock_us() - trace->start_us) / 1e3;
+    us = fed_clock_us() - trace->start_us;
+    row->time = log_time(us);
+    row->ms = (double)us / 1e3;
     row->rows = atomic_load_explicit(&trace->rows, memory_order_relaxed);
     row->bytes = atomic_load_explicit(&trace->bytes, memory_order_relaxed);
     log_copy(row->server, sizeof row->server, trace->server);

@@ -107,10 +107,9 @@ static struct pool_slot *pool_expired_locked(struct fed_server *server,
 }
 
 /* There is no thread of ours to do this: every get and put offers a chance. */
-static void pool_upkeep(void)
+static void pool_upkeep(int64_t now)
 {
   struct pool_slot *chain = NULL;
-  int64_t now = fed_clock_ms();
 
   if (now < atomic_load(&pool_upkeep_due)) return;
   atomic_store(&pool_upkeep_due, now + POOL_UPKEEP_MS);
@@ -195,7 +194,7 @@ static void pool_opened_locked(struct pool_slot *slot, struct fed_conn *conn)
   struct fed_server *server = slot->server;
 
   slot->conn = conn;
-  slot->opened_ms = slot->used_ms = fed_clock_ms();
+  slot->opened_ms = slot->used_ms = slot->lent_ms = fed_clock_ms();
   fed_pool_move_locked(slot, POOL_BUSY);
   server->counters.opened++;
   server->health = SERVER_UP;
@@ -261,12 +260,12 @@ static void pool_discard(struct pool_slot *slot, bool broken)
 }
 
 /* Is the session still there? Asks the server only after a long pause. */
-static bool pool_alive(struct pool_slot *slot, const struct fed_wait *wait)
+static bool pool_alive(struct pool_slot *slot, int64_t now,
+                       const struct fed_wait *wait)
 {
-  struct fed_err ignored = FED_ERR_INIT;
-  struct fed_wait within = fed_wait_within(wait, POOL_CLEANUP_MS);
-
-  int64_t idle = fed_clock_ms() - slot->used_ms;
+  int64_t idle = now - slot->used_ms;
+  struct fed_wait within;
+  struct fed_err ignored;
 
   /* It was looked at when it came back; what happens within a blink shows
    * when it is used, and a scan tries again then. But that a file was replaced
@@ -274,21 +273,24 @@ static bool pool_alive(struct pool_slot *slot, const struct fed_wait *wait)
   if (!slot->conn->drv->is_file && idle < FED_WAIT_SLICE &&
       idle < slot->server->opts.validate_after)
     return true;
-  if (fed_conn_health(slot->conn) != FED_HEALTH_CLEAN) return false;
+  if (fed_conn_health(slot->conn, true) != FED_HEALTH_CLEAN) return false;
   if (idle < slot->server->opts.validate_after) return true;
+  within = fed_wait_within(wait, POOL_CLEANUP_MS);
+  fed_err_init(&ignored);
   return fed_conn_ping(slot->conn, &within, &ignored) == SQLITE_OK;
 }
 
 /* Make an admitted slot fit to be lent; on failure it is in no list. */
-static int pool_ready(struct pool_slot *slot, const struct fed_wait *wait,
-                      struct fed_err *err)
+static int pool_ready(struct pool_slot *slot, int64_t now,
+                      const struct fed_wait *wait, struct fed_err *err)
 {
-  int64_t now = fed_clock_ms();
-
   if (slot->conn) {
     bool old = pool_too_old(slot, now) || pool_too_idle(slot, now);
 
-    if (!old && pool_alive(slot, wait)) return SQLITE_OK;
+    if (!old && pool_alive(slot, now, wait)) {
+      slot->lent_ms = now;
+      return SQLITE_OK;
+    }
     pool_discard(slot, !old);
   }
   return pool_open(slot, wait, err);
@@ -359,26 +361,36 @@ static int pool_queue_locked(struct fed_server *server,
   return pool_exhausted(server, fed_clock_ms() - start, err);
 }
 
+/* The idle connection that was used last, BUSY now; NULL if there is none. */
+static struct pool_slot *pool_take_locked(struct fed_server *server)
+{
+  struct fed_list *idle = &server->slots[POOL_IDLE];
+  struct pool_slot *slot;
+
+  if (!server->current || fed_list_empty(idle)) return NULL;
+  slot = FED_CONTAINER(idle->next, struct pool_slot, link);
+  fed_pool_move_locked(slot, POOL_BUSY);
+  server->counters.lent++;
+  return slot;
+}
+
 /* Admit a slot: BUSY with a connection, or OPENING, then made of *spare. */
 static int pool_admit_locked(struct fed_server *server, bool queue,
                              const struct fed_wait *wait,
                              struct pool_slot **spare, struct pool_slot **out,
                              struct fed_err *err)
 {
-  struct fed_list *idle = &server->slots[POOL_IDLE];
   struct pool_waiter waiter = {.spare = *spare};
   int rc;
 
   if (!server->current) return fed_pool_gone(server, err);
-  if (!fed_list_empty(idle)) {
-    *out = FED_CONTAINER(idle->next, struct pool_slot, link);
-    fed_pool_move_locked(*out, POOL_BUSY);
-    return SQLITE_OK;
-  }
+  *out = pool_take_locked(server);
+  if (*out) return SQLITE_OK;
   if (fed_pool_total_locked(server) < server->opts.pool_max) {
     *out = *spare;
     *spare = NULL;
     fed_pool_move_locked(*out, POOL_OPENING);
+    server->counters.lent++;
     return SQLITE_OK;
   }
   if (!queue) {
@@ -388,6 +400,24 @@ static int pool_admit_locked(struct fed_server *server, bool queue,
   rc = pool_queue_locked(server, &waiter, wait, err);
   *spare = waiter.spare;
   *out = waiter.slot;
+  server->counters.lent += rc == SQLITE_OK;
+  return rc;
+}
+
+/* None is idle: open one, or queue. */
+static int pool_admit(struct fed_server *server, bool queue,
+                      const struct fed_wait *wait, struct pool_slot **out,
+                      struct fed_err *err)
+{
+  struct pool_slot *spare = fed_alloc(sizeof *spare);
+  int rc;
+
+  if (!spare) return fed_err_nomem(err);
+  spare->server = server;
+  fed_pool_lock();
+  rc = pool_admit_locked(server, queue, wait, &spare, out, err);
+  fed_pool_unlock();
+  fed_free(spare);
   return rc;
 }
 
@@ -395,21 +425,22 @@ static int pool_get(struct fed_server *server, bool queue,
                     const struct fed_wait *wait, struct fed_conn **out,
                     struct fed_err *err)
 {
-  struct pool_slot *spare = fed_alloc(sizeof *spare), *slot = NULL;
-  int rc;
+  int64_t now = fed_clock_ms();
+  struct pool_slot *slot;
+  int rc = SQLITE_OK;
 
   *out = NULL;
-  if (!spare) return fed_err_nomem(err);
-  spare->server = server;
-  pool_upkeep();
+  pool_upkeep(now);
   fed_pool_lock();
-  rc = pool_admit_locked(server, queue, wait, &spare, &slot, err);
-  server->counters.lent += rc == SQLITE_OK;
+  slot = pool_take_locked(server);
   fed_pool_unlock();
-  fed_free(spare);
+  if (!slot) {
+    rc = pool_admit(server, queue, wait, &slot, err);
+    now = fed_clock_ms();
+  }
   if (rc != SQLITE_OK || !slot) return rc;
   slot->next = NULL;
-  rc = pool_ready(slot, wait, err);
+  rc = pool_ready(slot, now, wait, err);
   if (rc == SQLITE_OK)
     *out = slot->conn;
   else
@@ -438,20 +469,31 @@ static void pool_count_reset(struct fed_server *server)
   fed_pool_unlock();
 }
 
-/* Bring a session back to the state of a new one; false: close it. */
-static bool pool_clean(struct pool_slot *slot)
+static bool pool_reset(struct pool_slot *slot)
 {
-  const struct fed_wait forever = {.deadline = FED_WAIT_FOREVER};
-  struct fed_wait wait = fed_wait_within(&forever, POOL_CLEANUP_MS);
+  struct fed_wait wait = {.deadline = fed_clock_deadline(POOL_CLEANUP_MS)};
   struct fed_err ignored = FED_ERR_INIT;
-  struct fed_conn *conn = slot->conn;
-  enum fed_health health = fed_conn_health(conn);
 
-  if (health == FED_HEALTH_DEAD) return false;
-  if (health == FED_HEALTH_CLEAN && !conn->dirty) return true;
-  if (fed_conn_reset(conn, &wait, &ignored) != SQLITE_OK) return false;
+  if (fed_conn_reset(slot->conn, &wait, &ignored) != SQLITE_OK) return false;
   pool_count_reset(slot->server);
-  return fed_conn_health(conn) == FED_HEALTH_CLEAN;
+  return fed_conn_health(slot->conn, true) == FED_HEALTH_CLEAN;
+}
+
+/* Bring a session back to the state of a new one; false: close it. Who had it
+ * for a blink only has heard of the server himself. */
+static bool pool_clean(struct pool_slot *slot, int64_t now)
+{
+  bool look = now - slot->lent_ms >= FED_WAIT_SLICE;
+
+  switch (fed_conn_health(slot->conn, look)) {
+  case FED_HEALTH_DEAD:
+    return false;
+  case FED_HEALTH_BUSY:
+    break;
+  case FED_HEALTH_CLEAN:
+    if (!slot->conn->dirty) return true;
+  }
+  return pool_reset(slot);
 }
 
 /* A connection lent before fork(): its session is the parent's. */
@@ -475,8 +517,8 @@ void fed_pool_put(struct fed_conn *conn)
     return;
   }
   close = pool_too_old(slot, now) || !fed_server_current(slot->server);
-  if (!close) close = broken = !pool_clean(slot);
-  slot->used_ms = fed_clock_ms();
+  if (!close) close = broken = !pool_clean(slot, now);
+  slot->used_ms = now;
   slot->next = NULL;
   fed_pool_lock();
   if (!slot->server->current) close = true;
@@ -486,7 +528,7 @@ void fed_pool_put(struct fed_conn *conn)
   fed_pool_unlock();
   /* From here on an IDLE slot may be another thread's. */
   if (close) fed_pool_close(slot);
-  pool_upkeep();
+  pool_upkeep(now);
 }
 
 struct fed_server *fed_pool_server(const struct fed_conn *conn)

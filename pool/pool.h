@@ -31,9 +31,9 @@
  *  - Replacing or dropping a server *drains* it: idle connections are closed
  *    at once, lent ones when they come back, and nothing is lent any more.
  *
- * Lifetimes: fed_server_find() gives a reference; hold it for a statement,
- * not for the life of a table, or a redefinition goes unseen. A lent
- * connection keeps its server alive by itself.
+ * Lifetimes: fed_server_find() gives a reference. Who holds it for longer than
+ * a statement asks fed_server_current() before each, or a redefinition goes
+ * unseen. A lent connection keeps its server alive by itself.
  *
  * Threads: everything here may be called from any thread. One lock, taken
  * inside; never held while the network or SQLite is called.
@@ -100,7 +100,7 @@ int64_t fed_server_stats_max_age(const struct fed_server *server);
 struct fed_wait fed_server_wait(const struct fed_server *server,
                                 const struct fed_wait *wait);
 
-/* False once it was replaced or dropped: find it again by name. */
+/* False once it was replaced or dropped: find it again by name. Cheap. */
 bool fed_server_current(struct fed_server *server);
 
 /* Append the URL without secrets, then the pool options that differ from
@@ -225,15 +225,16 @@ int fed_trust_add(const char *key, struct fed_err *err);
 #define FED_LOG_SQL  4096
 
 /* One row of fed_log. */
+/* What an execution writes in any case stands together: rows are read seldom,
+ * and each is out of the processor's cache when it is written. */
 struct fed_log_row {
   int64_t id;  /* 1.. in the order in which statements ended */
   double time; /* start, Unix seconds */
-  char server[FED_SERVER_NAME_MAX + 1];
-  char sql[FED_LOG_SQL]; /* placeholders, no values; cut where too long */
-  int64_t rows;
+  int64_t rows, bytes;
   double first_ms, total_ms;
-  char error[256]; /* "" when it went well */
-  int64_t bytes;
+  char server[FED_SERVER_NAME_MAX + 1];
+  char error[256];       /* "" when it went well */
+  char sql[FED_LOG_SQL]; /* placeholders, no values; cut where too long */
 };
 
 /* Remember one execution; the oldest of FED_LOG_ROWS goes. It no longer shows

@@ -15,6 +15,7 @@
 #define FED_POOL_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "pool/pool.h"
 
@@ -36,7 +37,8 @@ struct pool_slot {
   enum pool_state state;
   unsigned fork;     /* fed_pool_forks() when it was filled */
   int64_t opened_ms; /* fed_clock_ms() */
-  int64_t used_ms;   /* when it was given back */
+  int64_t lent_ms;
+  int64_t used_ms; /* when it was given back */
 };
 
 /* Someone in the queue; lives on that thread's stack. */
@@ -79,7 +81,8 @@ struct fed_server {
   /* guarded by the lock */
   struct fed_list link; /* in the list of all servers */
   int refs;             /* the list's one while current, slots, callers */
-  bool current;         /* false: replaced or dropped, being drained */
+  /* false: replaced or dropped, being drained; also read without the lock */
+  atomic_bool current;
   struct fed_list slots[POOL_NSTATES];
   int count[POOL_NSTATES];
   struct fed_list waiters;

@@ -82,12 +82,7 @@ struct fed_wait fed_server_wait(const struct fed_server *server,
 
 bool fed_server_current(struct fed_server *server)
 {
-  bool current;
-
-  fed_pool_lock();
-  current = server->current;
-  fed_pool_unlock();
-  return current;
+  return atomic_load(&server->current);
 }
 
 void fed_server_show(const struct fed_server *server, struct fed_str *out)

@@ -62,10 +62,11 @@ static int tx_enter(struct fed_tx *tx, bool *in, struct fed_err *err)
 bool fed_tx_asks(struct fed_tx *tx, struct fed_server *server)
 {
   unsigned caps = fed_server_driver(server)->caps;
-  struct fed_err later = FED_ERR_INIT; /* by fed_tx_view() */
+  struct fed_err later; /* told by fed_tx_view() */
   bool in;
 
   if (!(caps & (FED_CAP_SNAPSHOT | FED_CAP_MANY))) return false;
+  fed_err_init(&later);
   return tx_enter(tx, &in, &later) == SQLITE_OK && !in;
 }
 

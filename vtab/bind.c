@@ -7,6 +7,7 @@
 #include "vtab/scan.h"
 
 #define BIND_ARRAY_MAX (16u << 20) /* bytes of one list sent as an array */
+#define BIND_REST      64          /* values to keep room for, between runs */
 
 void bind_init(struct bind *bind)
 {
@@ -32,6 +33,18 @@ void bind_release(struct bind *bind)
   fed_free(bind->args);
   fed_str_release(&bind->sql);
   memset(bind, 0, sizeof *bind);
+}
+
+void bind_rest(struct bind *bind)
+{
+  bind_forget(bind);
+  if (bind->room > BIND_REST) {
+    fed_free(bind->args);
+    bind->args = NULL;
+    bind->room = 0;
+  }
+  if (bind->sql.room > BIND_REST * sizeof *bind->args)
+    fed_str_release(&bind->sql);
 }
 
 int bind_plan(struct bind *bind, const struct plan *plan, struct fed_err *err)
@@ -395,7 +408,7 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   bool plain = term->literal || sqlite3_value_frombind(rhs);
   struct fed_value value;
 
-  *now = term_planned(dialect, col, (enum term_op)term->op);
+  *now = plan_now(term);
   if (term->implied ||
       (term->surely == PLAN_NOTHING && bind->plan->joins != PLAN_JOINS_INNER)) {
     now->use = TERM_DROP;
@@ -451,16 +464,14 @@ int bind_values(struct bind *bind, const struct fed_table *table,
   bind->as_planned = plan->limit == 0 && plan->nwide == 0 && !plan->peek;
   for (int i = 0; i < plan->nterm; i++) {
     struct term_now *now = &bind->now[i];
-    const struct fed_column *col = &table->rel.col[term[i].col];
-    struct term_now planned =
-      term_planned(plan->dialect, col, (enum term_op)term[i].op);
+    struct term_now planned = plan_now(&term[i]);
     int first = bind->narg;
     int rc = bind_term(bind, table, i, argv[i], err);
 
     if (rc != SQLITE_OK) return rc;
     now->first = first;
     now->narg = bind->narg - first;
-    term_count(plan->dialect, col, now->op, now->use);
+    term_count(plan->dialect, &table->rel.col[term[i].col], now->op, now->use);
     if (now->use == TERM_NEVER) {
       *never = true;
       return SQLITE_OK;

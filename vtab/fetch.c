@@ -31,8 +31,9 @@ static bool fetch_is_inherited(const struct fetch *fetch)
 static void fetch_release(struct fetch *fetch, bool keep)
 {
   struct fed_wait wait = fetch_cleanup_wait();
-  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_err ignored;
 
+  fed_err_init(&ignored);
   fed_list_remove(&fetch->link);
   if (fetch_is_inherited(fetch)) {
     /* A forked child: a word on this socket, and the parent is lost. */
@@ -53,8 +54,6 @@ static void fetch_release(struct fetch *fetch, bool keep)
   else
     fed_pool_put(fetch->conn);
   fetch->conn = NULL;
-  fed_server_unref(fetch->server);
-  fetch->server = NULL;
 }
 
 static void fetch_forget_kept(struct fetch *fetch)
@@ -67,7 +66,7 @@ static void fetch_forget_kept(struct fetch *fetch)
 
 void fetch_end(struct fetch *fetch)
 {
-  if (fetch->conn || fetch->server) fetch_release(fetch, true);
+  if (fetch->conn) fetch_release(fetch, true);
   if (fetch->kept_row) fetch_forget_kept(fetch);
   fed_err_clear(&fetch->lost);
   fetch->eof = true;

@@ -29,8 +29,8 @@ struct fetch {
   const struct fed_value *row; /* the present row, until the next call */
 
   /* fetch.c's own */
-  struct fed_list link; /* fdb->fetches, while it holds a connection */
-  struct fed_server *server;
+  struct fed_list link;      /* fdb->fetches, while it holds a connection */
+  struct fed_server *server; /* borrowed, while it starts */
   struct fed_conn *conn;
   struct fed_stmt *stmt;
   struct fed_view *view; /* what it sees together with others, or NULL */

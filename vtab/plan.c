@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "vtab/explain.h"
 
+/* A plan is narrowed and widened once each. */
+#define PLAN_IDS 3
+
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
 #define PLAN_UTF16 "this database is in UTF-16, and sorts text by its bytes"
@@ -245,6 +248,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   if (bar) return plan_local(bar);
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
+  term->form = (uint8_t)term_planned(dialect, col, op).form;
   term->surely = (uint8_t)plan_part(info, i, op, &range);
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
@@ -532,12 +536,14 @@ void plan_narrow(const struct fed_table *table, struct plan *plan,
   if (n == plan->ncol) return;
   plan->nwide = plan->ncol;
   plan->ncol = n;
+  plan->id++;
 }
 
 void plan_widen(struct plan *plan)
 {
   plan->ncol = plan->nwide;
   plan->nwide = 0;
+  plan->id++;
 }
 
 /* ---- xBestIndex -------------------------------------------------------- */
@@ -613,15 +619,13 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
   int rc = table_server(table, &server, &err);
 
   if (rc == SQLITE_OK) rc = plan_check_rowid(table, info, &err);
-  if (rc != SQLITE_OK) {
-    fed_server_unref(server);
-    return table_fail(vtab, &err);
-  }
+  if (rc != SQLITE_OK) return table_fail(vtab, &err);
   plan = fed_alloc(sizeof *plan +
                    (size_t)info->nConstraint * sizeof(struct plan_term) +
                    (size_t)info->nOrderBy * sizeof(struct plan_order) +
                    (size_t)table->rel.ncol * sizeof(int16_t));
   if (plan) {
+    plan->id = table->fdb->plan_id += PLAN_IDS;
     plan->dialect = fed_server_driver(server)->dialect;
     plan_fill(table, plan, info);
     rc = plan_publish(table, plan, info, &err);
@@ -631,6 +635,5 @@ int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
     rc = fed_err_nomem(&err);
   }
   fed_free(plan);
-  fed_server_unref(server);
   return rc == SQLITE_OK ? SQLITE_OK : table_fail(vtab, &err);
 }

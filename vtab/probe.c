@@ -56,10 +56,9 @@ static void probe_forget_rows(struct probe *probe)
   probe->whole = probe->counted = false;
 }
 
-static void probe_free(struct probe *probe)
+void probe_free(struct probe *probe)
 {
   if (!probe) return;
-  fed_list_remove(&probe->link);
   probe_forget_rows(probe);
   for (int i = 0; i < 2; i++) {
     fed_free(probe->image[i].bytes);
@@ -68,6 +67,22 @@ static void probe_free(struct probe *probe)
   fed_free(probe->changes);
   fed_free(probe->row);
   fed_free(probe);
+}
+
+/* As new, but for its memory. */
+static void probe_rest(struct probe *probe)
+{
+  size_t from = offsetof(struct probe, filters);
+
+  probe_forget_rows(probe);
+  for (int i = 0; i < 2; i++)
+    if (probe->image[i].room > PROBE_IMAGE_REST) {
+      fed_free(probe->image[i].bytes);
+      probe->image[i].bytes = NULL;
+      probe->image[i].room = 0;
+    }
+  memset(probe->changes, 0, (size_t)probe->nterm * sizeof *probe->changes);
+  memset((char *)probe + from, 0, sizeof *probe - from);
 }
 
 int probe_ncol(const struct plan *plan)
@@ -81,8 +96,8 @@ static struct probe *probe_new(const struct scan *scan)
   size_t nterm = (size_t)scan->plan->nterm;
 
   if (!probe) return NULL;
-  fed_list_init(&probe->link);
-  probe->idxstr = scan->idxstr;
+  probe->plan = scan->plan->id;
+  probe->nterm = scan->plan->nterm;
   probe->changes = fed_calloc(nterm, sizeof *probe->changes);
   probe->image[0].end = fed_calloc(nterm, sizeof(size_t));
   probe->image[1].end = fed_calloc(nterm, sizeof(size_t));
@@ -96,69 +111,21 @@ static struct probe *probe_new(const struct scan *scan)
   return NULL;
 }
 
-/* Which runs of which statements are under way on this connection. */
-static uint64_t probe_run(sqlite3 *db)
-{
-  uint64_t run = 0;
-
-  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
-       stmt = sqlite3_next_stmt(db, stmt)) {
-    uint64_t runs =
-      (uint64_t)sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_RUN, 0);
-
-    if (sqlite3_stmt_busy(stmt))
-      run +=
-        ((uint64_t)(uintptr_t)stmt ^ (runs << 48) ^ runs) * 0x9E3779B97F4A7C15u;
-  }
-  return run;
-}
-
-static struct probe *probe_adopt(struct scan *scan)
-{
-  struct fed_table *table = table_of(scan->base.pVtab);
-
-  FED_LIST_EACH_SAFE(node, after, &table->probes)
-  {
-    struct probe *probe = FED_CONTAINER(node, struct probe, link);
-
-    if (probe->idxstr != scan->idxstr) continue;
-    if (probe->run == probe_run(table->fdb->db)) {
-      fed_list_remove(&probe->link);
-      return probe;
-    }
-    probe_free(probe);
-  }
-  return NULL;
-}
-
 void probe_left(struct scan *scan)
 {
-  if (scan->probe) scan->probe->cut = !scan->eof;
+  if (scan->probe && scan->idxstr) scan->probe->cut = !scan->eof;
 }
 
-void probe_close(struct scan *scan)
+void probe_close(struct scan *scan, struct scan *heir)
 {
-  struct fed_table *table = table_of(scan->base.pVtab);
   struct probe *probe = scan->probe;
-  bool awaited = false;
 
-  scan->probe = NULL;
-  FED_LIST_EACH(node, &table->cursors)
-  awaited |= !FED_CONTAINER(node, struct scan, link)->idxstr;
-  if (probe && awaited) {
-    probe->run = probe_run(table->fdb->db);
-    fed_list_push_back(&table->probes, &probe->link);
-  } else {
-    probe_free(probe);
+  if (heir) {
+    scan->probe = heir->probe;
+    heir->probe = probe;
+  } else if (probe) {
+    probe_rest(probe);
   }
-  /* An heir that never ran leaves nothing to a later statement. */
-  if (!awaited) probe_release_all(table);
-}
-
-void probe_release_all(struct fed_table *table)
-{
-  FED_LIST_EACH_SAFE(node, after, &table->probes)
-  probe_free(FED_CONTAINER(node, struct probe, link));
 }
 
 void probe_forget(struct fed_db *fdb)
@@ -167,7 +134,6 @@ void probe_forget(struct fed_db *fdb)
   {
     struct fed_table *table = FED_CONTAINER(t, struct fed_table, link);
 
-    probe_release_all(table);
     FED_LIST_EACH(c, &table->cursors)
     {
       struct scan *scan = FED_CONTAINER(c, struct scan, link);
@@ -471,11 +437,10 @@ static int probe_watch(struct scan *scan, bool *again, struct fed_err *err)
   struct probe *probe = scan->probe;
   int rc;
 
-  if (probe && probe->idxstr != scan->idxstr) {
+  if (probe && probe->plan != scan->plan->id) {
     probe_free(probe);
     probe = NULL;
   }
-  if (!probe) probe = probe_adopt(scan);
   if (!probe) probe = probe_new(scan);
   scan->probe = probe;
   if (!probe) return fed_err_nomem(err);
@@ -483,7 +448,8 @@ static int probe_watch(struct scan *scan, bool *again, struct fed_err *err)
     probe_forget_rows(probe);
     probe->stale = false;
   }
-  rc = probe_image_make(&probe->image[probe->filters & 1], &scan->bind, err);
+  rc = probe_image_make(&probe->image[probe->filters & 1], &scan->bind,
+                        probe->changes, err);
   *again = probe->filters++ > 0;
   if (rc == SQLITE_OK && *again) probe_compare(scan, probe);
   return rc;

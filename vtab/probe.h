@@ -47,14 +47,13 @@ void probe_count(struct scan *scan, int64_t count);
 /* A run is over, be it at its end or before. */
 void probe_left(struct scan *scan);
 
-/* The cursor closes. What it knows goes to the next one of its plan: each
- * run of a correlated subquery opens a new cursor before it closes the old. */
-void probe_close(struct scan *scan);
+/* The cursor closes. What it knows goes to its heir, if there is one: each run
+ * of a correlated subquery opens a new cursor before it closes the old. Else it
+ * is forgotten. */
+void probe_close(struct scan *scan, struct scan *heir);
+void probe_free(struct probe *probe); /* NULL is fine */
 
 /* What was fetched may be old now: somebody writes in this statement. */
 void probe_forget(struct fed_db *fdb);
-
-/* Free what no cursor has taken over. */
-void probe_release_all(struct fed_table *table);
 
 #endif

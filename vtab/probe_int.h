@@ -15,26 +15,26 @@ struct probe_image {
 };
 
 struct probe {
-  struct fed_list link; /* table->probes, between two cursors */
-  const char *idxstr;
-  uint64_t run; /* which run of which statements left it there */
-  int64_t filters;
-  bool stale; /* see probe_forget() */
-
+  int64_t plan;                /* its id */
+  int nterm;                   /* of it */
   struct probe_image image[2]; /* of this run and the last, in turns */
   bool *changes;               /* terms that have changed so far */
-  int16_t key[PROBE_KEYS];     /* those of them that find rows by a hash, */
-  int nkey;                    /* the one with most values first */
-  bool more;                   /* others change, too */
-  bool cut;                    /* the last run was not read to its end */
-
-  double spent; /* on single and ahead */
-  double least; /* rows there are at least: an estimate was too low */
-  bool whole;   /* `rows` has them all, by all keys; else by the first key, */
-  struct map rows;
-  struct map known; /* for those keys that were asked for */
-  uint32_t fresh;   /* entry of `rows` that the last list began with */
   struct fed_value *row;
+  struct map rows;  /* see `whole` */
+  struct map known; /* for those keys that were asked for */
+
+  /* What is from here on begins as 0. */
+  int64_t filters;
+  bool stale;              /* see probe_forget() */
+  int16_t key[PROBE_KEYS]; /* terms of `changes` that find rows by a hash, */
+  int nkey;                /* the one with most values first */
+  bool more;               /* others change, too */
+  bool cut;                /* the last run was not read to its end */
+
+  double spent;   /* on single and ahead */
+  double least;   /* rows there are at least: an estimate was too low */
+  bool whole;     /* `rows` has them all, by all keys; else by the first key */
+  uint32_t fresh; /* entry of `rows` that the last list began with */
   bool counted;
   int64_t count;
 
@@ -51,9 +51,12 @@ struct probe {
 
 /* ---- probe_key.c: values bound, and keys -------------------------------- */
 
-/* Fill an image with what is bound now. */
+#define PROBE_IMAGE_REST 4096 /* bytes to keep for the next scan */
+
+/* Fill an image with what is bound now; without the terms of `changes`, about
+ * which nothing is left to learn. */
 int probe_image_make(struct probe_image *image, const struct bind *bind,
-                     struct fed_err *err);
+                     const bool *changes, struct fed_err *err);
 /* Does term `i` differ? */
 bool probe_image_differs(const struct probe_image *a,
                          const struct probe_image *b, int i);

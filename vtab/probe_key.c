@@ -36,19 +36,25 @@ static int image_add_value(struct probe_image *image,
                          : rc;
 }
 
+static int image_add_term(struct probe_image *image, const struct bind *bind,
+                          const struct term_now *now, struct fed_err *err)
+{
+  const char what[] = {(char)now->use, (char)now->op, (char)now->form};
+  int rc = image_add(image, what, sizeof what, err);
+
+  for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
+    rc = image_add_value(image, &bind->args[now->first + k], err);
+  return rc;
+}
+
 int probe_image_make(struct probe_image *image, const struct bind *bind,
-                     struct fed_err *err)
+                     const bool *changes, struct fed_err *err)
 {
   int rc = SQLITE_OK;
 
   image->len = 0;
   for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
-    const struct term_now *now = &bind->now[i];
-    const char what[] = {(char)now->use, (char)now->op, (char)now->form};
-
-    rc = image_add(image, what, sizeof what, err);
-    for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
-      rc = image_add_value(image, &bind->args[now->first + k], err);
+    if (!changes[i]) rc = image_add_term(image, bind, &bind->now[i], err);
     image->end[i] = image->len;
   }
   return rc;
@@ -168,6 +174,7 @@ int probe_nhash(const struct probe *probe)
 int probe_key(const struct scan *scan, const struct probe *probe,
               struct fed_value key[PROBE_KEYS])
 {
+  const struct plan_term *term = plan_terms(scan->plan);
   int k = 0;
 
   for (; k < probe->nkey; k++) {
@@ -182,7 +189,7 @@ int probe_key(const struct scan *scan, const struct probe *probe,
     }
     /* In another form it could not stand in one list with those to come. */
     if (now->op != TERM_EQ || now->nvalue != 1 ||
-        now->form != term_planned(scan->plan->dialect, col, TERM_EQ).form ||
+        now->form != (enum term_form)term[probe->key[k]].form ||
         !probe_hashes(col, arg))
       break;
     key[k] = probe_canonical(arg);
@@ -204,9 +211,10 @@ uint64_t probe_hash_row(const struct scan *scan, const struct probe *probe,
 uint32_t probe_knows(struct probe *probe, const struct fed_value *key)
 {
   uint64_t hash = rowid_hash(key, 1);
-  struct fed_err ignored = FED_ERR_INIT;
+  struct fed_err ignored;
   struct fed_value known;
 
+  fed_err_init(&ignored);
   for (uint32_t at = map_first(&probe->known, hash); at;
        at = map_next(&probe->known, at, hash))
     if (map_read(&probe->known, at, &known, &ignored) == SQLITE_OK &&
@@ -226,7 +234,7 @@ bool probe_key_of(const struct scan *scan, const struct probe *probe,
                   const struct fed_value *from, struct fed_value *key)
 {
   const struct fed_column *col = probe_column(scan, probe->key[0]);
-  struct term_now now = term_planned(scan->plan->dialect, col, TERM_EQ);
+  struct term_now now = plan_now(&plan_terms(scan->plan)[probe->key[0]]);
   enum term_form form = now.form;
   char buf[48];
 

@@ -86,7 +86,6 @@ static int table_describe_again(struct fed_table *table,
   else
     rc = catalog_table(table->fdb, server, table->rel.schema, table->rel.name,
                        out, err);
-  fed_server_unref(server);
   return rc;
 }
 

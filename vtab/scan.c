@@ -55,17 +55,45 @@ int scan_peeked(struct scan *scan, struct fed_err *err)
                       : fetch_peeked(&scan->fetch, err);
 }
 
-int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
+static struct scan *scan_new(struct fed_table *table)
 {
   struct scan *scan = fed_alloc(sizeof *scan);
 
-  if (!scan) return SQLITE_NOMEM;
-  fed_list_push_back(&table_of(vtab)->cursors, &scan->link);
-  fetch_init(&scan->fetch, table_of(vtab));
+  if (!scan) return NULL;
+  fed_list_init(&scan->link);
+  fetch_init(&scan->fetch, table);
   bind_init(&scan->bind);
   scan->eof = true;
+  return scan;
+}
+
+static void scan_free(struct scan *scan)
+{
+  probe_free(scan->probe);
+  bind_release(&scan->bind);
+  fed_free(scan->place);
+  fed_free(scan->want);
+  fed_free(scan);
+}
+
+void scan_release(struct fed_table *table)
+{
+  if (table->spare) scan_free(table->spare);
+  table->spare = NULL;
+}
+
+/* A look-up opens and closes a cursor each time; most often for the plan of
+ * the last one, whose memory then fits. */
+int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
+{
+  struct fed_table *table = table_of(vtab);
+  struct scan *scan = table->spare ? table->spare : scan_new(table);
+
+  if (!scan) return SQLITE_NOMEM;
+  table->spare = NULL;
+  fed_list_push_back(&table->cursors, &scan->link);
   *out = &scan->base;
-  table_of(vtab)->fdb->opened = scan;
+  table->fdb->opened = scan;
   return SQLITE_OK;
 }
 
@@ -93,27 +121,33 @@ int scan_close(sqlite3_vtab_cursor *cursor)
   table->fdb->opened = NULL;
   scan_clear(scan);
   fed_list_remove(&scan->link);
-  probe_close(scan);
+  probe_close(scan, heir);
   fetch_close(&scan->fetch, heir ? &heir->fetch : NULL);
-  bind_release(&scan->bind);
-  fed_free(scan->place);
-  fed_free(scan->want);
-  fed_free(scan);
+  bind_rest(&scan->bind);
+  scan->idxstr = NULL;
+  if (table->spare)
+    scan_free(scan);
+  else
+    table->spare = scan;
   return SQLITE_OK;
 }
 
 /* ---- the plan ---------------------------------------------------------- */
 
-/* Where each column stands in a row, and of what class it must be. */
+/* Where each column stands in a row, and of what class it must be: once for
+ * each plan. */
 static int scan_take_plan(struct scan *scan, const char *idxstr,
                           struct fed_err *err)
 {
   const struct fed_table *table = scan_table(scan);
   const struct plan *plan = plan_of(idxstr);
   const int16_t *column = plan_columns(plan);
+  int rc;
 
-  if (scan->idxstr == idxstr) return SQLITE_OK;
-  scan->idxstr = NULL;
+  scan->plan = scan->bind.plan = plan;
+  scan->idxstr = idxstr;
+  if (scan->made_for == plan->id) return SQLITE_OK;
+  scan->made_for = 0;
   fed_free(scan->place);
   fed_free(scan->want);
   scan->place = fed_calloc((size_t)table->rel.ncol, sizeof *scan->place);
@@ -130,9 +164,9 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   for (int i = 0; i < plan->nterm; i++)
     scan->want[plan->ncol + 1 + i] =
       table->rel.col[plan_terms(plan)[i].col].class;
-  scan->plan = plan;
-  scan->idxstr = idxstr;
-  return bind_plan(&scan->bind, plan, err);
+  rc = bind_plan(&scan->bind, plan, err);
+  if (rc == SQLITE_OK) scan->made_for = plan->id;
+  return rc;
 }
 
 /* ---- starting ---------------------------------------------------------- */
@@ -338,7 +372,6 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     scan->count = plan->count || plan->counts;
     rc = scan_take_plan(scan, idxstr, err);
   }
-  fed_server_unref(server);
   return rc;
 }
 
@@ -346,12 +379,13 @@ int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
                 int argc, sqlite3_value **argv)
 {
   struct scan *scan = scan_of(cursor);
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   bool never = false, served = false;
   int rc;
 
   (void)idxnum;
   (void)argc;
+  fed_err_init(&err);
   scan_table(scan)->fdb->opened = NULL;
   scan_clear(scan);
   scan_table(scan)->used++;
@@ -487,9 +521,10 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
 {
   struct scan *scan = scan_of(cursor);
   int key = scan_table(scan)->rowid;
-  struct fed_err err = FED_ERR_INIT;
+  struct fed_err err;
   int rc = SQLITE_OK;
 
+  fed_err_init(&err);
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (scan->counting && (key >= 0 || scan->plan->sure))

@@ -26,6 +26,8 @@ struct bind {
 
 void bind_init(struct bind *bind);
 void bind_release(struct bind *bind);
+/* Keep no more memory than the next run is sure to need. */
+void bind_rest(struct bind *bind);
 
 /* Make room for the plan's terms. */
 int bind_plan(struct bind *bind, const struct plan *plan, struct fed_err *err);
@@ -63,9 +65,10 @@ struct scan {
   struct fetch fetch;
   bool eof;
 
-  const char *idxstr; /* the plan that `place` and `want` were made for */
+  const char *idxstr; /* NULL before the first run */
   const struct plan *plan;
-  int16_t *place; /* column -> position in the row, -1 not read */
+  int64_t made_for; /* the id of the plan that these were made for, or 0: */
+  int16_t *place;   /* column -> position in the row, -1 not read */
   enum fed_class *want;
   struct bind bind;
 
@@ -74,7 +77,7 @@ struct scan {
   int64_t left;   /* of it */
   int64_t passed; /* rows given so far, of a count or a chunk */
 
-  struct probe *probe; /* what the runs so far have taught */
+  struct probe *probe; /* what the runs so far have taught, or NULL */
   bool served;         /* rows come from it, not from `fetch` */
   bool by_key;         /* those of one hash; else all that it has */
   uint64_t hash;

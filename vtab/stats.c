@@ -61,13 +61,12 @@ static bool stats_are_old(const struct fed_table *table,
   return most > 0 && (age >= most || age < 0);
 }
 
-void stats_refresh(struct fed_table *table)
+static void stats_renew(struct fed_table *table)
 {
   struct fed_err ignored = FED_ERR_INIT;
   struct fed_server *server = NULL;
   struct fed_catalog cat = {0};
 
-  if (table->used < STATS_USES) return;
   table->used = 0;
   if (table->rel.kind == FED_KIND_QUERY ||
       !sqlite3_get_autocommit(table->fdb->db) ||
@@ -80,5 +79,9 @@ void stats_refresh(struct fed_table *table)
       stats_take(table, &cat.rel[0]);
     fed_catalog_release(&cat);
   }
-  fed_server_unref(server);
+}
+
+void stats_refresh(struct fed_table *table)
+{
+  if (table->used >= STATS_USES) stats_renew(table);
 }

@@ -116,14 +116,12 @@ void table_context(const struct fed_table *table, struct fed_err *err)
                  table->name, table->server);
 }
 
-int table_server(struct fed_table *table, struct fed_server **out,
-                 struct fed_err *err)
+/* By its name, when it is asked for first or has become another. */
+static int table_find_server(struct fed_table *table, struct fed_err *err)
 {
   struct fed_server *server = NULL;
-  int rc = trust_check(table, err);
+  int rc = fed_server_find(table->server, &server, err);
 
-  if (rc != SQLITE_OK) return rc;
-  rc = fed_server_find(table->server, &server, err);
   if (rc != SQLITE_OK) {
     fed_err_prefix(err, "table '%s.%s': ", table->schema, table->name);
     return rc;
@@ -136,8 +134,20 @@ int table_server(struct fed_table *table, struct fed_server **out,
                        table->schema, table->name, table->driver, table->server,
                        fed_server_driver(server)->name);
   }
-  *out = server;
+  fed_server_unref(table->found);
+  table->found = server;
   return SQLITE_OK;
+}
+
+int table_server(struct fed_table *table, struct fed_server **out,
+                 struct fed_err *err)
+{
+  int rc = trust_check(table, err);
+
+  if (rc == SQLITE_OK && (!table->found || !fed_server_current(table->found)))
+    rc = table_find_server(table, err);
+  *out = rc == SQLITE_OK ? table->found : NULL;
+  return rc;
 }
 
 /* ---- module arguments -------------------------------------------------- */
@@ -231,9 +241,11 @@ static int table_parse_options(struct fed_table *table, int argc,
 static void table_free(struct fed_table *table)
 {
   if (!table) return;
+  scan_release(table);
   fed_list_remove(&table->link);
   declare_labels_free(table->label, table->rel.ncol);
   fed_relation_release(&table->rel);
+  fed_server_unref(table->found);
   fed_free(table->schema);
   fed_free(table->name);
   fed_free(table->server);
@@ -257,7 +269,6 @@ static int table_new(struct fed_db *fdb, int argc, const char *const *argv,
   table->fdb = fed_db_ref(fdb);
   fed_list_init(&table->link);
   fed_list_init(&table->cursors);
-  fed_list_init(&table->probes);
   *out = table;
   if (argc < 5)
     return fed_err_set(err, SQLITE_ERROR,

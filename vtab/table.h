@@ -35,6 +35,7 @@ struct fed_db {
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
   const struct fed_help *help; /* SQL functions, for fed_help */
   int64_t next_look;           /* when to test for an interrupt again */
+  int64_t plan_id;             /* of the last plan that was made */
 };
 
 /* One virtual table on one SQLite connection. */
@@ -45,9 +46,10 @@ struct fed_table {
   char *schema;         /* of SQLite: main, temp, shop */
   char *name;           /* of SQLite */
   char *server;
-  char *module; /* fed or fed_query */
-  char *driver; /* whose types the declaration speaks of */
-  char *args;   /* module arguments, for trust.c */
+  struct fed_server *found; /* what that name stood for; see table_server() */
+  char *module;             /* fed or fed_query */
+  char *driver;             /* whose types the declaration speaks of */
+  char *args;               /* module arguments, for trust.c */
   struct fed_relation rel;
   char **label;            /* the columns' names in SQLite, rel.ncol of them */
   int rowid;               /* column that is the rowid, or -1: hashed */
@@ -55,7 +57,7 @@ struct fed_table {
   int64_t used;            /* rows and look-ups: see stats.c */
   bool trusted;            /* found so once; stays so on this connection */
   struct fed_list cursors; /* every open struct scan */
-  struct fed_list probes;  /* left by a cursor for its successor: probe.c */
+  struct scan *spare;      /* a closed one, for the next to open, or NULL */
 };
 
 static inline struct fed_table *table_of(sqlite3_vtab *vtab)
@@ -72,7 +74,8 @@ int table_fail(sqlite3_vtab *vtab, struct fed_err *err);
 /* Put the table's and the server's name in front of a remote error. */
 void table_context(const struct fed_table *table, struct fed_err *err);
 
-/* The server's definition now; checks that the driver still is the same. */
+/* The server's definition now, borrowed until this is called again; checks
+ * that the driver still is the same. */
 int table_server(struct fed_table *table, struct fed_server **out,
                  struct fed_err *err);
 
@@ -401,7 +404,8 @@ enum plan_part { PLAN_NOTHING, PLAN_BEGINNING, PLAN_WHOLE };
 
 struct plan_term {
   int16_t col;    /* column of the table */
-  uint8_t op;     /* enum term_op */
+  uint8_t op;     /* enum term_op, */
+  uint8_t form;   /* enum term_form: those of term_planned() */
   bool is;        /* IS: NULL matches NULL */
   bool in;        /* the value is a list (sqlite3_vtab_in) */
   bool literal;   /* the value was known to be a literal */
@@ -412,6 +416,15 @@ struct plan_term {
   int root;
   int16_t db, from;
 };
+
+/* term_planned() of it. */
+static inline struct term_now plan_now(const struct plan_term *term)
+{
+  return (struct term_now){.use = TERM_BIND,
+                           .op = (enum term_op)term->op,
+                           .form = (enum term_form)term->form,
+                           .nvalue = 1};
+}
 
 /* What becomes of a term of the WHERE clause, and why so. */
 struct plan_verdict {
@@ -440,6 +453,9 @@ enum plan_joins { PLAN_JOINS_UNKNOWN, PLAN_JOINS_INNER, PLAN_JOINS_OUTER };
  * prepared statement and must live and die with it.
  */
 struct plan {
+  /* No two plans of a connection have the same. It is another after
+   * plan_narrow(), and again after plan_widen(). */
+  int64_t id;
   int16_t nterm, norder, ncol;
   bool count; /* only the number of rows is asked for */
   bool sure;  /* terms use all columns, exactly: SQLite checks none */
@@ -542,6 +558,8 @@ void scan_result(sqlite3_context *ctx, const struct fed_value *value);
 
 int scan_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out);
 int scan_close(sqlite3_vtab_cursor *cursor);
+/* Free the table's spare cursor. */
+void scan_release(struct fed_table *table);
 int scan_filter(sqlite3_vtab_cursor *cursor, int idxnum, const char *idxstr,
                 int argc, sqlite3_value **argv);
 int scan_next(sqlite3_vtab_cursor *cursor);

@@ -32,7 +32,7 @@ static void t_transaction(struct run *r)
   check(r, "is settled", !r->conn->unsettled);
   insert(r, 1);
   check(r, "a transaction is busy",
-        fed_conn_health(r->conn) == FED_HEALTH_BUSY);
+        fed_conn_health(r->conn, true) == FED_HEALTH_BUSY);
   start(r);
   check_rc(r, "rollback", fed_conn_rollback(r->conn, &r->wait, &r->err),
            SQLITE_OK);
@@ -40,7 +40,8 @@ static void t_transaction(struct run *r)
   begin(r, false);
   insert(r, 2);
   check_rc(r, "commit", fed_conn_commit(r->conn, &r->wait, &r->err), SQLITE_OK);
-  check(r, "leaves it clean", fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
+  check(r, "leaves it clean",
+        fed_conn_health(r->conn, true) == FED_HEALTH_CLEAN);
   reopen(r);
   expect_ids(r, "another session sees it", "i:2");
   for (int i = FED_ISOLATION_DEFAULT; i <= FED_ISOLATION_SERIALIZABLE; i++) {
@@ -114,7 +115,8 @@ static void t_savepoints(struct run *r)
   check(r, "a level that is not open is an error",
         level(r, fed_conn_release, 5) != SQLITE_OK);
   check(r, "and leaves it unsettled and dead",
-        r->conn->unsettled && fed_conn_health(r->conn) == FED_HEALTH_DEAD);
+        r->conn->unsettled &&
+          fed_conn_health(r->conn, true) == FED_HEALTH_DEAD);
   reopen(r);
 }
 
@@ -422,7 +424,8 @@ static void t_trace(struct run *r)
   check(r, "and no error", !told.error);
   rows(r, "SELECT * FROM conform_none", NULL, 0, NULL, 0, &out);
   start(r);
-  check(r, "health shows through", fed_conn_health(traced) == FED_HEALTH_CLEAN);
+  check(r, "health shows through",
+        fed_conn_health(traced, true) == FED_HEALTH_CLEAN);
   fed_str_release(&out);
   reopen(r);
 }

@@ -120,7 +120,7 @@ static inline void t_connect(struct run *r)
   start(r);
   check(r, "the version is told", r->conn->version[0] != 0);
   check(r, "a new connection is clean",
-        fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
+        fed_conn_health(r->conn, true) == FED_HEALTH_CLEAN);
   check_rc(r, "ping", fed_conn_ping(r->conn, &r->wait, &r->err), SQLITE_OK);
   fed_conn_close(NULL);
   fed_conn_abandon(NULL);
@@ -226,7 +226,8 @@ static inline void t_session(struct run *r)
   insert(r, 66);
   start(r);
   check_rc(r, "reset", fed_conn_reset(r->conn, &r->wait, &r->err), SQLITE_OK);
-  check(r, "leaves it clean", fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
+  check(r, "leaves it clean",
+        fed_conn_health(r->conn, true) == FED_HEALTH_CLEAN);
   expect(r, "rolled back", "SELECT id FROM conform_t WHERE id = 66", NULL, 0,
          "");
   check(r, "without the temporary table",
@@ -258,7 +259,7 @@ static inline void t_fork(struct run *r)
   waitpid(pid, &status, 0);
   check(r, "abandon in a forked child", status == 0);
   check(r, "the parent's session goes on", healthy(r));
-  check(r, "and is clean", fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
+  check(r, "and is clean", fed_conn_health(r->conn, true) == FED_HEALTH_CLEAN);
 }
 
 /* The statement by which another session ends ours. */
@@ -300,7 +301,7 @@ static inline void t_killed(struct run *r)
            SQLITE_OK);
   usleep(300000);
   check(r, "which is seen dead without a round trip",
-        fed_conn_health(r->conn) == FED_HEALTH_DEAD);
+        fed_conn_health(r->conn, true) == FED_HEALTH_DEAD);
   check_rc(r, "and gives SQLITE_IOERR", exec(r, "DELETE FROM conform_t"),
            SQLITE_IOERR);
   check(r, "and is broken", r->conn->broken);

@@ -349,7 +349,7 @@ static inline void t_reset_tx(struct run *r)
   check_rc(r, "rollback over a result given up",
            fed_conn_rollback(r->conn, &r->wait, &r->err), SQLITE_OK);
   check(r, "leaves the connection clean",
-        fed_conn_health(r->conn) == FED_HEALTH_CLEAN);
+        fed_conn_health(r->conn, true) == FED_HEALTH_CLEAN);
 }
 
 static inline void t_cache(struct run *r)

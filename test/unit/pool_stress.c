@@ -155,8 +155,9 @@ static void fake_abandon(struct fed_conn *conn)
   fed_free(conn);
 }
 
-static enum fed_health fake_health(struct fed_conn *conn)
+static enum fed_health fake_health(struct fed_conn *conn, bool look)
 {
+  (void)look;
   return fake_of(conn)->session ? FED_HEALTH_BUSY : FED_HEALTH_CLEAN;
 }
 

@@ -78,9 +78,9 @@ static void fake_close(struct fed_conn *conn)
   fed_free(conn);
 }
 
-static enum fed_health fake_health(struct fed_conn *conn)
+static enum fed_health fake_health(struct fed_conn *conn, bool look)
 {
-  (void)conn;
+  (void)conn, (void)look;
   return dead ? FED_HEALTH_DEAD : FED_HEALTH_CLEAN;
 }
 
