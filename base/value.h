@@ -66,12 +66,18 @@ static inline struct fed_value fed_value_text(const char *p, int64_t size)
   return fed_value_bytes(FED_TEXT, p, size);
 }
 
-static inline struct fed_value fed_value_cstr(const char *p)
+/* `size` bytes without a NUL, and a zero behind them. */
+static inline struct fed_value fed_value_cstrn(const char *p, int64_t size)
 {
-  struct fed_value value = fed_value_text(p, (int64_t)strlen(p));
+  struct fed_value value = fed_value_text(p, size);
 
   value.cstr = true;
   return value;
+}
+
+static inline struct fed_value fed_value_cstr(const char *p)
+{
+  return fed_value_cstrn(p, (int64_t)strlen(p));
 }
 
 static inline struct fed_value fed_value_blob(const void *p, int64_t size)

@@ -144,8 +144,7 @@ static int pg_text(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
 {
   (void)col;
-  *out = fed_value_text(p, len);
-  out->cstr = true;
+  *out = fed_value_cstrn(p, len);
   return SQLITE_OK;
 }
 
@@ -159,8 +158,7 @@ static int pg_char(struct fed_pg_col *col, char *p, int len,
   while (n > 0 && p[n - 1] == ' ')
     n--;
   p[n] = 0;
-  *out = fed_value_text(p, n);
-  out->cstr = true;
+  *out = fed_value_cstrn(p, n);
   return SQLITE_OK;
 }
 
@@ -185,8 +183,7 @@ static int pg_uuid(struct fed_pg_col *col, char *p, int len,
     *to++ = hex[p[i] & 15];
   }
   *to = 0;
-  *out = fed_value_text(col->small, 36);
-  out->cstr = true;
+  *out = fed_value_cstrn(col->small, 36);
   return SQLITE_OK;
 }
 
@@ -285,8 +282,7 @@ static inline int pg_small(struct fed_pg_col *col, char *end, bool bc,
     end += 3;
   }
   *end = 0;
-  *out = fed_value_text(col->small, end - col->small);
-  out->cstr = true;
+  *out = fed_value_cstrn(col->small, end - col->small);
   return SQLITE_OK;
 }
 
