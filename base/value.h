@@ -20,38 +20,69 @@ struct fed_value {
   };
 };
 
-static inline struct fed_value fed_value_null(void)
+/*
+ * Field by field: an initializer of the whole is made on the stack by GCC 12
+ * and then copied in other pieces than it was written in, for which the
+ * processor has to wait; and values are many.
+ */
+static inline struct fed_value fed_value_bytes(enum fed_type type,
+                                               const void *p, int64_t size)
 {
-  return (struct fed_value){.type = FED_NULL};
+  struct fed_value value;
+
+  value.type = type;
+  value.cstr = false;
+  value.size = size;
+  value.p = p;
+  return value;
 }
 
 static inline struct fed_value fed_value_int(int64_t i)
 {
-  return (struct fed_value){.type = FED_INT, .i = i};
+  struct fed_value value = fed_value_bytes(FED_INT, NULL, 0);
+
+  value.i = i;
+  return value;
+}
+
+static inline struct fed_value fed_value_null(void)
+{
+  return fed_value_bytes(FED_NULL, NULL, 0);
 }
 
 /* SQLite has no NaN: it is NULL there, and so here. Nor has it -0.0, which a
  * table keeps as 0: adding 0 makes that of it. */
 static inline struct fed_value fed_value_real(double r)
 {
+  struct fed_value value = fed_value_bytes(FED_REAL, NULL, 0);
+
   if (r != r) return fed_value_null();
-  return (struct fed_value){.type = FED_REAL, .r = r + 0.0};
+  value.r = r + 0.0;
+  return value;
 }
 
 static inline struct fed_value fed_value_text(const char *p, int64_t size)
 {
-  return (struct fed_value){.type = FED_TEXT, .size = size, .p = p};
+  return fed_value_bytes(FED_TEXT, p, size);
+}
+
+/* `size` bytes without a NUL, and a zero behind them. */
+static inline struct fed_value fed_value_cstrn(const char *p, int64_t size)
+{
+  struct fed_value value = fed_value_text(p, size);
+
+  value.cstr = true;
+  return value;
 }
 
 static inline struct fed_value fed_value_cstr(const char *p)
 {
-  return (struct fed_value){
-    .type = FED_TEXT, .cstr = true, .size = (int64_t)strlen(p), .p = p};
+  return fed_value_cstrn(p, (int64_t)strlen(p));
 }
 
 static inline struct fed_value fed_value_blob(const void *p, int64_t size)
 {
-  return (struct fed_value){.type = FED_BLOB, .size = size, .p = p};
+  return fed_value_bytes(FED_BLOB, p, size);
 }
 
 #endif

@@ -95,6 +95,10 @@ sqlite3 *host_open_virtualpg(const char *url);
 void host_exec(sqlite3 *db, const char *sql);
 int64_t host_integer(sqlite3 *db, const char *sql);
 
+/* floor.c: table floor, `rows` times the same values of such columns. */
+struct client *floor_client(const char *const *name, const char *cols,
+                            int64_t rows);
+
 /* pg.c: libpq. */
 enum { PG_SINGLE, PG_COPY_BINARY, PG_COPY_TEXT };
 struct client *pg_client(const char *url, int how);

@@ -12,31 +12,6 @@
 
 /* ---- from parts to values ---------------------------------------------- */
 
-/* Member by member: a struct built elsewhere and copied would be read wider
- * than it was written, for which the processor has to wait. */
-static void my_set_text(struct fed_value *out, enum fed_type type, bool cstr,
-                        const char *p, size_t n)
-{
-  out->type = type;
-  out->cstr = cstr;
-  out->size = (int64_t)n;
-  out->p = p;
-}
-
-static void my_set_int(struct fed_value *out, int64_t i)
-{
-  out->type = FED_INT;
-  out->i = i;
-}
-
-static void my_set_real(struct fed_value *out, double r)
-{
-  struct fed_value value = fed_value_real(r);
-
-  out->type = value.type;
-  out->r = value.r;
-}
-
 static char *my_two(char *p, unsigned value)
 {
   p[0] = (char)('0' + value / 10 % 10);
@@ -91,7 +66,7 @@ static void my_when(struct fed_mysql_col *col, const MYSQL_TIME *t,
     }
   }
   *p = 0;
-  my_set_text(out, FED_TEXT, true, col->text, (size_t)(p - col->text));
+  *out = fed_value_cstrn(col->text, p - col->text);
 }
 
 static void my_unsigned(struct fed_mysql_col *col, uint64_t u,
@@ -101,12 +76,12 @@ static void my_unsigned(struct fed_mysql_col *col, uint64_t u,
   char *p = end;
 
   if (u <= INT64_MAX) {
-    my_set_int(out, (int64_t)u);
+    *out = fed_value_int((int64_t)u);
     return;
   }
   for (*p = 0; u; u /= 10)
     *--p = (char)('0' + u % 10);
-  my_set_text(out, FED_TEXT, true, p, (size_t)(end - p));
+  *out = fed_value_cstrn(p, end - p);
 }
 
 static void my_integer(struct fed_mysql_col *col, int64_t i,
@@ -115,7 +90,7 @@ static void my_integer(struct fed_mysql_col *col, int64_t i,
   if (col->is_unsigned)
     my_unsigned(col, (uint64_t)i, out);
   else
-    my_set_int(out, i);
+    *out = fed_value_int(i);
 }
 
 /* BIT(n) comes as its bytes, the highest first. */
@@ -169,9 +144,9 @@ static bool my_decimal(const struct fed_mysql_col *col, const char *p, size_t n,
 
   if (!my_digits(p, n, &value, &scale)) return false;
   if (col->form == FED_MYSQL_DECINT)
-    my_set_int(out, value);
+    *out = fed_value_int(value);
   else if (scale < (int)FED_LEN(power))
-    my_set_real(out, (double)value / power[scale]);
+    *out = fed_value_real((double)value / power[scale]);
   return col->form == FED_MYSQL_DECINT || scale < (int)FED_LEN(power);
 }
 
@@ -182,8 +157,8 @@ static void my_string(const struct fed_mysql_col *col, const char *p, size_t n,
   if (col->form == FED_MYSQL_CHAR)
     while (n > 0 && p[n - 1] == ' ')
       n--;
-  my_set_text(out, col->form == FED_MYSQL_BLOB ? FED_BLOB : FED_TEXT, false, p,
-              n);
+  *out = fed_value_bytes(col->form == FED_MYSQL_BLOB ? FED_BLOB : FED_TEXT, p,
+                         (int64_t)n);
 }
 
 /* ---- from the bytes of a row ------------------------------------------- */
@@ -285,7 +260,7 @@ static bool my_real_bytes(const struct fed_mysql_col *col, struct my_rest *rest,
     r = (double)f;
   }
   rest->p += n;
-  my_set_real(out, r);
+  *out = fed_value_real(r);
   return true;
 }
 
@@ -422,10 +397,10 @@ static bool my_value(struct fed_mysql_col *col, struct fed_value *out)
     my_integer(col, col->fixed.i, out);
     break;
   case FED_MYSQL_FLOAT:
-    my_set_real(out, (double)col->fixed.f);
+    *out = fed_value_real((double)col->fixed.f);
     break;
   case FED_MYSQL_DOUBLE:
-    my_set_real(out, col->fixed.r);
+    *out = fed_value_real(col->fixed.r);
     break;
   case FED_MYSQL_DATE:
   case FED_MYSQL_DATETIME:

@@ -144,8 +144,7 @@ static int pg_text(struct fed_pg_col *col, char *p, int len,
                    struct fed_value *out)
 {
   (void)col;
-  *out = fed_value_text(p, len);
-  out->cstr = true;
+  *out = fed_value_cstrn(p, len);
   return SQLITE_OK;
 }
 
@@ -159,8 +158,7 @@ static int pg_char(struct fed_pg_col *col, char *p, int len,
   while (n > 0 && p[n - 1] == ' ')
     n--;
   p[n] = 0;
-  *out = fed_value_text(p, n);
-  out->cstr = true;
+  *out = fed_value_cstrn(p, n);
   return SQLITE_OK;
 }
 
@@ -185,8 +183,7 @@ static int pg_uuid(struct fed_pg_col *col, char *p, int len,
     *to++ = hex[p[i] & 15];
   }
   *to = 0;
-  *out = fed_value_text(col->small, 36);
-  out->cstr = true;
+  *out = fed_value_cstrn(col->small, 36);
   return SQLITE_OK;
 }
 
@@ -209,10 +206,21 @@ char *fed_pg_digits(char *to, uint64_t v, int width)
   return to;
 }
 
-static char *pg_two(char *to, uint32_t v)
+/* Two digits: a table costs less than a division, and dates are many. */
+static inline char *pg_two(char *to, uint32_t v)
 {
-  to[0] = (char)('0' + v / 10);
-  to[1] = (char)('0' + v % 10);
+  static const char pair[] = "00010203040506070809"
+                             "10111213141516171819"
+                             "20212223242526272829"
+                             "30313233343536373839"
+                             "40414243444546474849"
+                             "50515253545556575859"
+                             "60616263646566676869"
+                             "70717273747576777879"
+                             "80818283848586878889"
+                             "90919293949596979899";
+
+  memcpy(to, pair + (size_t)v * 2, 2);
   return to + 2;
 }
 
@@ -222,7 +230,7 @@ static char *pg_two(char *to, uint32_t v)
  * divisions are those of Neri and Schneider, "Euclidean affine functions and
  * their application to calendar algorithms". *bc: " BC" must follow.
  */
-static char *pg_put_date(char *to, int64_t days, bool *bc)
+static inline char *pg_put_date(char *to, int64_t days, bool *bc)
 {
   /* Since 1 March of the year -6000. */
   uint64_t n = (uint64_t)(days + 730425 + 15 * 146097) * 4 + 3;
@@ -266,16 +274,15 @@ static char *pg_put_time(char *to, int64_t us)
 }
 
 /* The text in col->small ends at `end`. */
-static int pg_small(struct fed_pg_col *col, char *end, bool bc,
-                    struct fed_value *out)
+static inline int pg_small(struct fed_pg_col *col, char *end, bool bc,
+                           struct fed_value *out)
 {
   if (bc) {
     memcpy(end, " BC", 3);
     end += 3;
   }
   *end = 0;
-  *out = fed_value_text(col->small, end - col->small);
-  out->cstr = true;
+  *out = fed_value_cstrn(col->small, end - col->small);
   return SQLITE_OK;
 }
 

@@ -109,8 +109,7 @@ int fed_pg_decimal(struct fed_pg_col *col, char *p, int len,
   if (!to) return SQLITE_NOMEM;
   end = pg_put_numeric(to, &num);
   *end = 0;
-  *out = fed_value_text(to, end - to);
-  out->cstr = true;
+  *out = fed_value_cstrn(to, end - to);
   return SQLITE_OK;
 }
 

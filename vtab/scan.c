@@ -488,20 +488,31 @@ static int scan_misread(struct scan *scan)
   return table_fail(scan->base.pVtab, &err);
 }
 
+/* A column of a row that is not the fetch's own, or that was not read. */
+static int scan_column_else(struct scan *scan, sqlite3_context *ctx, int i)
+{
+  struct fed_err err;
+
+  if (scan->place[i] < 0)
+    return scan->plan->nwide ? scan_misread(scan) : SQLITE_OK;
+  fed_err_init(&err);
+  if (scan->counting && scan_uncount(scan, &err) != SQLITE_OK)
+    return table_fail(scan->base.pVtab, &err);
+  if (!scan_row(scan)) return table_fail(scan->base.pVtab, &scan->fetch.lost);
+  scan_result(ctx, &scan_row(scan)[scan->place[i]]);
+  return SQLITE_OK;
+}
+
+/* Runs for each value of a scan, so all that is rare is done elsewhere. */
 int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
 {
   struct scan *scan = scan_of(cursor);
+  const struct fed_value *row = scan->fetch.row;
   int place = scan->place[i];
-  struct fed_err err;
 
-  if (place < 0) return scan->plan->nwide ? scan_misread(scan) : SQLITE_OK;
-  if (scan->counting) {
-    fed_err_init(&err);
-    if (scan_uncount(scan, &err) != SQLITE_OK)
-      return table_fail(cursor->pVtab, &err);
-  }
-  if (!scan_row(scan)) return table_fail(cursor->pVtab, &scan->fetch.lost);
-  scan_result(ctx, &scan_row(scan)[place]);
+  if (place < 0 || scan->counting || scan->served || !row)
+    return scan_column_else(scan, ctx, i);
+  scan_result(ctx, &row[place]);
   return SQLITE_OK;
 }
 
