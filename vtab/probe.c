@@ -15,8 +15,8 @@
 #define PROBE_MORE   10.0
 /* A row of a whole table is kept, too; one that an index finds stands apart
  * from the others. */
-#define PROBE_WHOLE  2.0
-#define PROBE_FOUND  3.0
+#define PROBE_WHOLE 2.0
+#define PROBE_FOUND 3.0
 /* Reading a kept row again, where there is no key to find it by. */
 #define PROBE_AGAIN 0.1
 

@@ -121,8 +121,8 @@ static int ahead_learn_of(struct scan *scan, struct probe *probe,
   row = fed_calloc((size_t)probe_ncol(lead->plan), sizeof *row);
   if (!row) return fed_err_nomem(err);
   hash = rowid_hash(&key, 1);
-  for (uint32_t at = map_first(&kept->rows, hash);
-       at && rc == SQLITE_OK; at = map_next(&kept->rows, at, hash)) {
+  for (uint32_t at = map_first(&kept->rows, hash); at && rc == SQLITE_OK;
+       at = map_next(&kept->rows, at, hash)) {
     rc = map_read(&kept->rows, at, row, err);
     if (rc == SQLITE_OK) rc = ahead_learn(scan, probe, row, bytes, err);
   }
