@@ -183,6 +183,7 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   struct fed_value *row;
   bool has_bytes = key->type == FED_TEXT || key->type == FED_BLOB;
   size_t bytes = has_bytes ? (size_t)key->size : 0;
+  uint32_t before = probe->known.n;
   store_pos at;
   int64_t n = 1;
   int rc;
@@ -205,9 +206,10 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   }
   probe->next = at;
   probe->looked += n;
-  if (rc == SQLITE_DONE)
+  /* The rows of a list are those of keys to come: it goes on behind them. */
+  if (rc == SQLITE_DONE && (probe->list == 0 || probe->known.n == before))
     rc = ahead_beyond(scan, probe, lead, probe->batch - n, &bytes, err);
-  if (rc == SQLITE_OK) rc = scan_peeked(lead, err);
+  if (rc == SQLITE_OK || rc == SQLITE_DONE) rc = scan_peeked(lead, err);
   fed_free(row);
   return rc;
 }
