@@ -46,8 +46,9 @@ if has pg; then kinds="$kinds pg"; fi
 if has mysql; then kinds="$kinds mysql"; fi
 if [ ! -e "$work/env" ] && [ -n "$kinds" ]; then
   mkdir -p "$work"
+  # As much memory as both servers have where nobody sets it.
   # shellcheck disable=SC2086
-  tclsh test/servers.tcl start "$work" $kinds >"$work/env.new"
+  FED_SERVER_MEMORY=128M tclsh test/servers.tcl start "$work" $kinds >"$work/env.new"
   mv "$work/env.new" "$work/env"
 fi
 if [ -e "$work/env" ]; then . "$work/env"; fi

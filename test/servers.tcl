@@ -8,6 +8,9 @@
 # loopback port, user `pwuser` needs the password `s3cret`. Database: fedtest.
 # Data is not synced to disk, and a stop is a kill: nobody needs it afterwards.
 #
+# Their memory is small, so that many can run; FED_SERVER_MEMORY (as 128M) is
+# for benchmarks.
+#
 # As a command (DIR: keep it short, a socket's path may have 107 bytes):
 #   tclsh servers.tcl start DIR ?pg? ?mysql?    prints `export NAME='value'`
 #   tclsh servers.tcl stop DIR
@@ -81,6 +84,12 @@ proc servers::await {what pid log ask} {
   error "$what did not start: $answer\n[log_tail $log]"
 }
 
+# What a server keeps of its tables.
+proc servers::memory {} {
+  if {[info exists ::env(FED_SERVER_MEMORY)]} { return $::env(FED_SERVER_MEMORY) }
+  return 32M
+}
+
 # Runs a server in a session of its own, so that a Ctrl-C at the terminal
 # reaches the test runner only. Returns its pid.
 proc servers::spawn {log command} {
@@ -122,11 +131,12 @@ proc servers::start_pg {dir} {
   foreach setting {
     fsync=off synchronous_commit=off full_page_writes=off
     max_prepared_transactions=32 max_connections=64 timezone=UTC
-    shared_buffers=32MB autovacuum_naptime=1h log_min_messages=warning
+    autovacuum_naptime=1h log_min_messages=warning
     client_min_messages=warning password_encryption=scram-sha-256
   } {
     lappend command -c $setting
   }
+  lappend command -c shared_buffers=[memory]B
   set pid [run_again $dir pg [as_postgres $command]]
   set ::env(PGPORT) $port
   await PostgreSQL $pid $log [list servers::psql $dir postgres {SELECT 1}]
@@ -149,7 +159,7 @@ proc servers::start_mysql {dir} {
   # Another server that starts deletes what it finds in a shared one.
   set tmp $dir/mysql-tmp
   file mkdir $data $tmp
-  set fast [list --innodb-log-file-size=8M --innodb-buffer-pool-size=32M \
+  set fast [list --innodb-log-file-size=8M --innodb-buffer-pool-size=[memory] \
     --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync \
     --innodb-doublewrite=0 --aria-log-file-size=8M]
   # The accounts exist before the server first listens: the first user that

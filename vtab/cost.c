@@ -44,7 +44,6 @@
 #define COST_UNKNOWN_NULLS    0.05
 #define COST_ROWS_OF_KEY      10.0 /* as SQLite takes it of an index */
 
-#define COST_LIST    25.0 /* values of an IN list, as SQLite takes it */
 #define COST_RANGE   (1.0 / 3)
 #define COST_PATTERN 0.05
 

@@ -13,6 +13,10 @@
  */
 #define PROBE_SINGLE 300.0
 #define PROBE_MORE   10.0
+/* A row of a whole table is kept, too; one that an index finds stands apart
+ * from the others. */
+#define PROBE_WHOLE 2.0
+#define PROBE_FOUND 3.0
 /* Reading a kept row again, where there is no key to find it by. */
 #define PROBE_AGAIN 0.1
 
@@ -53,6 +57,7 @@ static void probe_forget_rows(struct probe *probe)
   map_clear(&probe->rows);
   map_clear(&probe->known);
   probe->list = 0;
+  probe->looked = probe->asked = 0;
   probe->whole = probe->counted = false;
 }
 
@@ -336,21 +341,35 @@ static double probe_key_rows(const struct scan *scan, const struct probe *probe)
          (double)plan_terms(scan->plan)[probe->key[0]].part;
 }
 
+/* About how many keys are still to be asked for: one for each row that comes;
+ * less where rows share one, or where SQLite leaves rows out. */
+static double probe_coming(const struct probe *probe)
+{
+  double known = probe->known.n, looked = (double)probe->looked;
+  double keys = known < looked ? known / looked : 1;
+  double asked = (double)probe->asked;
+
+  return probe->coming * keys * (asked < known ? asked / known : 1);
+}
+
 static bool probe_wants_whole(const struct scan *scan,
                               const struct probe *probe)
 {
   double rows = probe_whole_rows(scan, probe);
+  double whole = rows * PROBE_WHOLE;
   double spent = probe->spent + PROBE_SINGLE;
+  double each;
 
   if (probe_way()) return probe_way() == 'w';
   /* The same rows again: but if few of them were read, as by EXISTS? */
-  if (probe->nkey == 0 && !probe->more) return !probe->cut || spent >= rows;
+  if (probe->nkey == 0 && !probe->more) return !probe->cut || spent >= whole;
   if (rows > (double)MAP_ROWS_MAX) return false;
-  if (probe->nkey == 0) return rows * PROBE_AGAIN <= PROBE_SINGLE;
+  if (probe->nkey == 0)
+    return rows * PROBE_AGAIN <= PROBE_SINGLE + scan->plan->rows;
   /* Where the keys to come are many, it is believed earlier. */
-  if (probe->coming * (PROBE_MORE + probe_key_rows(scan, probe)) > rows)
-    spent *= PROBE_BELIEF;
-  return spent >= rows;
+  each = PROBE_MORE + PROBE_FOUND * probe_key_rows(scan, probe);
+  if (probe_coming(probe) * each > whole) spent *= PROBE_BELIEF;
+  return spent >= whole;
 }
 
 /* Fetch them all, unless there are far more than was believed. */
@@ -391,7 +410,8 @@ static int probe_fetch_keys(struct scan *scan, struct probe *probe,
   probe->fresh = probe->rows.n + 1;
   if (rc == SQLITE_OK) rc = probe_fetch(scan, probe, from, 0, max, &n, err);
   *all = n <= max;
-  probe->spent += PROBE_SINGLE + PROBE_MORE * (nkey - 1) + (double)n;
+  probe->spent +=
+    PROBE_SINGLE + PROBE_MORE * (nkey - 1) + PROBE_FOUND * (double)n;
   fed_free(list);
   return rc;
 }
@@ -406,6 +426,7 @@ static int probe_by_key(struct scan *scan, struct probe *probe,
   int rc;
 
   *served = true;
+  probe->asked++;
   if (probe_knows(probe, key)) return probe_serve(scan, probe, key, err);
   if (probe->rows.rows.memory > PROBE_MEM / 2 ||
       probe->known.n > PROBE_KNOWN_MAX)

@@ -11,6 +11,8 @@
 #define AHEAD_ARRAY 4096
 #define AHEAD_LIST  1024
 #define AHEAD_BYTES ((size_t)1 << 20) /* of keys, at most */
+/* Where nothing is found as often as this, nobody looks again. */
+#define AHEAD_MISSES 16
 
 /* Does it stand on a row that may bring the key? */
 static bool ahead_may_lead(const struct scan *lead, const struct scan *scan)
@@ -85,6 +87,95 @@ static store_pos ahead_from(struct probe *probe, const struct scan *lead)
   return probe->next;
 }
 
+/* The cursor whose rows bring the keys of one that is served. */
+static struct scan *ahead_behind(const struct scan *lead)
+{
+  const struct probe *probe = lead->probe;
+  struct fed_db *fdb = table_of(lead->base.pVtab)->fdb;
+  struct fed_value key;
+
+  if (!lead->served || !lead->by_key || probe_nhash(probe) != 1) return NULL;
+  key = probe_canonical(&scan_row(lead)[probe_place(lead, probe->key[0])]);
+  FED_LIST_EACH(t, &fdb->tables)
+  FED_LIST_EACH(c, &FED_CONTAINER(t, struct fed_table, link)->cursors)
+  {
+    struct scan *scan = FED_CONTAINER(c, struct scan, link);
+
+    if (scan == probe->source && ahead_may_lead(scan, lead) &&
+        ahead_has(scan, probe->column, &key))
+      return scan;
+  }
+  return NULL;
+}
+
+/* Learn the keys in those rows of `lead` that `from` will ask it for. */
+static int ahead_learn_of(struct scan *scan, struct probe *probe,
+                          struct scan *lead, const struct fed_value *from,
+                          size_t *bytes, struct fed_err *err)
+{
+  struct probe *kept = lead->probe;
+  struct fed_value key, *row;
+  uint64_t hash;
+  int rc = SQLITE_OK;
+
+  if (!probe_key_of(lead, kept, from, &key)) return SQLITE_OK;
+  row = fed_calloc((size_t)probe_ncol(lead->plan), sizeof *row);
+  if (!row) return fed_err_nomem(err);
+  hash = rowid_hash(&key, 1);
+  for (uint32_t at = map_first(&kept->rows, hash); at && rc == SQLITE_OK;
+       at = map_next(&kept->rows, at, hash)) {
+    rc = map_read(&kept->rows, at, row, err);
+    if (rc == SQLITE_OK) rc = ahead_learn(scan, probe, row, bytes, err);
+  }
+  fed_free(row);
+  return rc;
+}
+
+/* Go on where the present key's rows of the lead end: with those of the keys
+ * that are to come to it. `most` keys are enough. */
+static int ahead_beyond(struct scan *scan, struct probe *probe,
+                        struct scan *lead, int64_t most, size_t *bytes,
+                        struct fed_err *err)
+{
+  struct scan *from = ahead_behind(lead);
+  uint32_t before = probe->known.n;
+  struct fed_value *row;
+  store_pos at = 0;
+  int rc;
+
+  if (!from || probe->misses >= AHEAD_MISSES) return SQLITE_OK;
+  row = fed_calloc((size_t)probe_ncol(from->plan), sizeof *row);
+  if (!row) return fed_err_nomem(err);
+  rc = scan_ahead(from, most, err);
+  while (rc == SQLITE_OK && probe->known.n - before < most &&
+         *bytes <= AHEAD_BYTES) {
+    rc = scan_peek(from, &at, row, err);
+    if (rc != SQLITE_ROW) break;
+    rc =
+      ahead_learn_of(scan, probe, lead, &row[lead->probe->column], bytes, err);
+  }
+  probe->looked += probe->known.n - before;
+  probe->misses = probe->known.n > before ? 0 : probe->misses + 1;
+  if (rc == SQLITE_OK || rc == SQLITE_DONE) rc = scan_peeked(from, err);
+  fed_free(row);
+  return rc;
+}
+
+/* About how many rows the lead has: as many for each of the keys that are to
+ * come to it. Of a list it is known by now how long it is. */
+static double ahead_rows(const struct scan *lead)
+{
+  const struct plan_term *term = plan_terms(lead->plan);
+  double rows = lead->plan->rows;
+
+  for (int i = 0; i < lead->plan->nterm; i++)
+    if (term[i].in && lead->bind.now[i].nvalue > 0)
+      rows *= lead->bind.now[i].nvalue / COST_LIST;
+  if (lead->served && lead->by_key && lead->probe->coming > 1)
+    rows *= lead->probe->coming;
+  return rows;
+}
+
 int probe_look_ahead(struct scan *scan, struct probe *probe,
                      const struct fed_value *key, struct fed_err *err)
 {
@@ -93,7 +184,9 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   struct fed_value *row;
   bool has_bytes = key->type == FED_TEXT || key->type == FED_BLOB;
   size_t bytes = has_bytes ? (size_t)key->size : 0;
+  uint32_t before = probe->known.n;
   store_pos at;
+  int64_t n = 1;
   int rc;
 
   if (bytes > AHEAD_BYTES || (!lead && !probe_has_local(scan, probe)))
@@ -103,16 +196,20 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   if (!lead) return probe_look_local(scan, probe, key, probe->batch - 1, err);
   row = fed_calloc((size_t)probe_ncol(lead->plan), sizeof *row);
   if (!row) return fed_err_nomem(err);
-  probe->coming = lead->plan->rows;
+  probe->coming = ahead_rows(lead);
   at = ahead_from(probe, lead);
   rc = scan_ahead(lead, probe->batch - 1, err);
-  for (int64_t n = 1; rc == SQLITE_OK && n < probe->batch; n++) {
+  for (; rc == SQLITE_OK && n < probe->batch; n++) {
     rc = scan_peek(lead, &at, row, err);
     if (rc != SQLITE_ROW) break;
     rc = ahead_learn(scan, probe, row, &bytes, err);
     if (bytes > AHEAD_BYTES) break;
   }
   probe->next = at;
+  probe->looked += n;
+  /* The rows of a list are those of keys to come: it goes on behind them. */
+  if (rc == SQLITE_DONE && (probe->list == 0 || probe->known.n == before))
+    rc = ahead_beyond(scan, probe, lead, probe->batch - n, &bytes, err);
   if (rc == SQLITE_OK || rc == SQLITE_DONE) rc = scan_peeked(lead, err);
   fed_free(row);
   return rc;

@@ -41,6 +41,8 @@ struct probe {
   const struct scan *source; /* whose rows bring the keys; may be gone */
   int16_t column;            /* in which place of them */
   double coming;             /* about how many rows it has */
+  int64_t looked;            /* rows that the keys learned were found in, */
+  int64_t asked;             /* and runs that asked for one */
   int64_t batch;
   uint32_t list;  /* its `fresh`, if its rows came by a list, */
   store_pos next; /* and which of them was not looked at yet */

@@ -344,11 +344,29 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
 
 /* ---- outer joins ------------------------------------------------------- */
 
-/* The words that make one; as a part of another word they do no harm. */
+/* Part of a name. A digit may end a ?1, so that a word begins behind it. */
+static bool shape_is_letter(char c)
+{
+  return isalpha((unsigned char)c) || c == '_' || c == '$' ||
+         (unsigned char)c >= 0x80;
+}
+
+/* Does one of the words stand there that make one, be it in a comment? */
 static bool shape_text_is_outer(const char *sql)
 {
-  return !sql || strcasestr(sql, "left") || strcasestr(sql, "right") ||
-         strcasestr(sql, "full");
+  static const char *const words[] = {"left", "right", "full"};
+
+  for (const char *p = sql; p && *p; p++) {
+    if (p > sql && shape_is_letter(p[-1])) continue;
+    for (size_t i = 0; i < FED_LEN(words); i++) {
+      size_t n = strlen(words[i]);
+
+      if (sqlite3_strnicmp(p, words[i], (int)n) == 0 &&
+          !shape_is_letter(p[n]) && !isdigit((unsigned char)p[n]))
+        return true;
+    }
+  }
+  return !sql;
 }
 
 /* What a statement may use without naming the words. */
@@ -371,7 +389,8 @@ static bool shape_schema_is_outer(sqlite3 *db, const char *schema)
   return outer || rc != SQLITE_DONE;
 }
 
-static bool shape_is_outer_by_name(sqlite3 *db)
+/* A file that no statement reads now is left alone, unless `all` count. */
+static bool shape_is_outer_by_name(sqlite3 *db, bool all)
 {
   sqlite3_stmt *stmt = NULL;
   bool outer = false;
@@ -379,21 +398,25 @@ static bool shape_is_outer_by_name(sqlite3 *db)
                               &stmt, NULL);
 
   if (rc == SQLITE_OK)
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !outer)
-      outer =
-        shape_schema_is_outer(db, (const char *)sqlite3_column_text(stmt, 0));
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !outer) {
+      const char *name = (const char *)sqlite3_column_text(stmt, 0);
+
+      outer = !name || ((all || sqlite3_stricmp(name, "temp") == 0 ||
+                         sqlite3_txn_state(db, name) != SQLITE_TXN_NONE) &&
+                        shape_schema_is_outer(db, name));
+    }
   sqlite3_finalize(stmt);
   return outer || rc != SQLITE_DONE;
 }
 
 bool shape_is_outer(sqlite3 *db, const char *sql)
 {
-  if (sql) return shape_text_is_outer(sql) || shape_is_outer_by_name(db);
+  if (sql) return shape_text_is_outer(sql) || shape_is_outer_by_name(db, true);
   for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
        stmt = sqlite3_next_stmt(db, stmt))
     if (sqlite3_stmt_busy(stmt) && shape_text_is_outer(sqlite3_sql(stmt)))
       return true;
-  return shape_is_outer_by_name(db);
+  return shape_is_outer_by_name(db, false);
 }
 
 /* ---- without a look ---------------------------------------------------- */

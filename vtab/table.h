@@ -521,6 +521,8 @@ struct plan *plan_of(const char *idxstr);
 
 /* ---- cost.c ------------------------------------------------------------ */
 
+#define COST_LIST 25.0 /* values of an IN list, as SQLite takes it */
+
 /* Set the plan's cost and SQLITE_INDEX_SCAN_UNIQUE, how many rows it gives and
  * which part of them each term leaves. */
 void cost_plan(const struct fed_table *table, struct plan *plan,
