@@ -69,9 +69,9 @@ static void deparse_compare_text(struct deparse_to *to,
 
 /* ---- lists ------------------------------------------------------------- */
 
-/* ... = ANY($1), or ... IN (?, ?, ?). */
+/* ... = ANY($1), or ... IN (?, ?, ?), or with literals. */
 static void deparse_in(struct deparse_to *to, const struct fed_column *col,
-                       bool text, int nvalue)
+                       bool text, const struct term_now *now)
 {
   if (to->dialect->arrays) {
     fed_str_add(to->sql, " = ANY(");
@@ -81,7 +81,8 @@ static void deparse_in(struct deparse_to *to, const struct fed_column *col,
       fed_dialect_array(to->dialect, to->sql, col->class, ++to->nparam);
   } else {
     fed_str_add(to->sql, " IN (");
-    for (int i = 0; i < nvalue; i++) {
+    if (now->literals) fed_str_add(to->sql, now->literals);
+    for (int i = 0; i < now->nvalue && !now->literals; i++) {
       if (i) fed_str_add(to->sql, ", ");
       if (text)
         deparse_text_param(to);
@@ -97,12 +98,12 @@ static void deparse_list(struct deparse_to *to, const struct fed_column *col,
 {
   if (now->form != FORM_TEXT) {
     deparse_name(to, col);
-    deparse_in(to, col, false, now->nvalue);
+    deparse_in(to, col, false, now);
   }
   if (now->form == FORM_BOTH) fed_str_add(to->sql, " AND ");
   if (now->form == FORM_TEXT || now->form == FORM_BOTH) {
     deparse_text(to, col);
-    deparse_in(to, col, true, now->nvalue);
+    deparse_in(to, col, true, now);
   }
 }
 

@@ -47,6 +47,8 @@ int probe_image_make(struct probe_image *image, const struct bind *bind,
     const char what[] = {(char)now->use, (char)now->op, (char)now->form};
 
     rc = image_add(image, what, sizeof what, err);
+    if (rc == SQLITE_OK && now->literals)
+      rc = image_add(image, now->literals, strlen(now->literals), err);
     for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
       rc = image_add_value(image, &bind->args[now->first + k], err);
     image->end[i] = image->len;

@@ -194,8 +194,8 @@ static bool scan_is_bulk(const struct scan *scan, double expected)
 }
 
 /* count(*) and SELECT 1 give one integer that is no column. */
-static int scan_execute(struct scan *scan, bool rows, double expected,
-                        struct fed_err *err)
+static int scan_try(struct scan *scan, bool rows, double expected,
+                    struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
   bool count = scan->count && !rows;
@@ -211,6 +211,17 @@ static int scan_execute(struct scan *scan, bool rows, double expected,
 
   if (!query.sql) return fed_err_nomem(err);
   return fetch_start(&scan->fetch, &query, err);
+}
+
+static int scan_execute(struct scan *scan, bool rows, double expected,
+                        struct fed_err *err)
+{
+  int rc = scan_try(scan, rows, expected, err);
+
+  if (rc != SQLITE_TOOBIG || !bind_drop_lists(&scan->bind, scan_table(scan)))
+    return rc;
+  fed_err_clear(err);
+  return scan_try(scan, rows, expected, err);
 }
 
 int scan_fetch(struct scan *scan, double expected, struct fed_err *err)

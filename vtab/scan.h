@@ -50,6 +50,10 @@ struct bind_change {
 int bind_change(struct bind *bind, const struct fed_table *table,
                 const struct bind_change *change, struct fed_err *err);
 
+/* The server refused to take so much: ask for the rows without the lists.
+ * False if there are none. */
+bool bind_drop_lists(struct bind *bind, const struct fed_table *table);
+
 /* The SQL to run; with `count`, for the number of rows. NULL when out of
  * memory. Borrowed until the next call. */
 const char *bind_sql(struct bind *bind, const struct fed_table *table,

@@ -329,9 +329,10 @@ struct term_now {
   enum term_use use;
   enum term_op op;
   enum term_form form;
-  bool list;  /* one of several values */
-  int nvalue; /* of a list, or patterns; else 1 */
-  int first;  /* its values among all that are bound */
+  bool list;            /* one of several values */
+  int nvalue;           /* of a list, or patterns; else 1 */
+  const char *literals; /* the list's values as they stand in the text */
+  int first;            /* its values among all that are bound */
   int narg;
 };
 
