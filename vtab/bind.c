@@ -282,7 +282,8 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 
   bind_forget(bind);
   bind->limit = -1;
-  bind->as_planned = plan->limit == 0 && plan->nwide == 0 && !plan->peek;
+  bind->as_planned =
+    plan->limit == 0 && plan->nwide == 0 && !plan->peek && !plan->moved;
   for (int i = 0; i < plan->nterm; i++) {
     struct term_now *now = &bind->now[i];
     const struct fed_column *col = &table->rel.col[term[i].col];
@@ -315,11 +316,11 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 }
 
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
-                     const char *idxstr, bool count)
+                     const char *idxstr, enum plan_ask ask)
 {
-  if (bind->as_planned && count == bind->plan->count) return idxstr;
+  if (bind->as_planned && ask == plan_asks(bind->plan)) return idxstr;
   fed_str_reset(&bind->sql);
-  deparse(table, bind->plan, bind->now, bind->limit, count, bind->first,
+  deparse(table, bind->plan, bind->now, bind->limit, ask, bind->first,
           &bind->sql);
   return bind->sql.nomem || bind->sql.full ? NULL : bind->sql.s;
 }

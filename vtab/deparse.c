@@ -465,17 +465,30 @@ static void deparse_columns(struct deparse_to *to, const struct plan *plan)
   if (plan->ncol == 0) fed_str_addc(to->sql, '1');
 }
 
+/* Not DISTINCT: beside that an order must be by a selected expression. */
+static void deparse_group(struct deparse_to *to, const struct plan *plan)
+{
+  const int16_t *column = plan_columns(plan);
+
+  for (int i = 0; i < plan->ncol; i++) {
+    fed_str_add(to->sql, i ? ", " : " GROUP BY ");
+    deparse_name(to, &to->table->rel.col[column[i]]);
+  }
+}
+
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct term_now *now, int64_t limit, bool count, bool first,
-             struct fed_str *sql)
+             const struct term_now *now, int64_t limit, enum plan_ask ask,
+             bool first, struct fed_str *sql)
 {
   struct deparse_to to = {.table = table, .dialect = plan->dialect, .sql = sql};
 
   fed_str_add(sql, "SELECT ");
-  if (count)
+  if (ask != PLAN_ASK_NUMBER) deparse_columns(&to, plan);
+  if (ask == PLAN_ASK_GROUPS && plan->alike == PLAN_GROUP_TIMES)
+    fed_str_add(sql, ", ");
+  if (ask == PLAN_ASK_NUMBER ||
+      (ask == PLAN_ASK_GROUPS && plan->alike == PLAN_GROUP_TIMES))
     fed_str_add(sql, "count(*)");
-  else
-    deparse_columns(&to, plan);
   fed_str_add(sql, " FROM ");
   fed_dialect_relation(to.dialect, sql, &table->rel);
   first = first && plan->guard;
@@ -483,6 +496,7 @@ void deparse(const struct fed_table *table, const struct plan *plan,
     deparse_guard(&to, plan, now);
   else
     deparse_where(&to, plan, now, DEPARSE_ALL);
-  if (!count) deparse_order(&to, plan, first);
+  if (ask == PLAN_ASK_GROUPS) deparse_group(&to, plan);
+  if (ask != PLAN_ASK_NUMBER) deparse_order(&to, plan, first);
   if (limit >= 0) fed_str_addf(sql, " LIMIT %lld", (long long)limit);
 }

@@ -77,8 +77,8 @@ static void scan_clear(struct scan *scan)
   rowid_release(&scan->seen);
   rowid_release(&scan->chunk);
   scan->eof = true;
-  scan->counting = scan->served = scan->has_rowid = false;
-  scan->passed = 0;
+  scan->counting = scan->served = scan->has_rowid = scan->times = false;
+  scan->passed = scan->again = 0;
 }
 
 int scan_close(sqlite3_vtab_cursor *cursor)
@@ -117,7 +117,7 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   fed_free(scan->place);
   fed_free(scan->want);
   scan->place = fed_calloc((size_t)table->rel.ncol, sizeof *scan->place);
-  scan->want = fed_calloc((size_t)plan->ncol, sizeof *scan->want);
+  scan->want = fed_calloc((size_t)plan->ncol + 1, sizeof *scan->want);
   if (!scan->place || !scan->want) return fed_err_nomem(err);
   for (int i = 0; i < table->rel.ncol; i++)
     scan->place[i] = -1;
@@ -125,6 +125,7 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
     scan->place[column[i]] = (int16_t)i;
     scan->want[i] = table->rel.col[column[i]].class;
   }
+  scan->want[plan->ncol] = FED_CLASS_INT; /* a group's number */
   scan->plan = plan;
   scan->idxstr = idxstr;
   return bind_plan(&scan->bind, plan, err);
@@ -152,6 +153,9 @@ static int scan_moved(struct scan *scan, int rc, struct fed_err *err)
 {
   scan->has_rowid = false;
   scan->eof = rc != SQLITE_OK || scan->fetch.eof;
+  scan->again = 0;
+  if (scan->times && !scan->eof)
+    scan->again = scan->fetch.row[scan->plan->ncol].i - 1;
   if (rc != SQLITE_OK || (scan->bind.limit < 0 && !scan->bind.first)) return rc;
   if (scan->eof && scan_is_part(scan)) return scan_resume(scan, err);
   if (scan->eof) return SQLITE_OK;
@@ -198,17 +202,21 @@ static int scan_try(struct scan *scan, bool rows, double expected,
                     struct fed_err *err)
 {
   static const enum fed_class one = FED_CLASS_INT;
-  bool count = scan->count && !rows;
-  bool single = scan->plan->ncol == 0 || count;
+  enum plan_ask ask = rows          ? PLAN_ASK_ROWS
+                      : scan->count ? PLAN_ASK_NUMBER
+                                    : plan_asks(scan->plan);
+  bool single = scan->plan->ncol == 0 || ask == PLAN_ASK_NUMBER;
   struct fetch_query query = {
-    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, count),
+    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, ask),
     .args = scan->bind.args,
     .narg = scan->bind.narg,
     .want = single ? &one : scan->want,
     .nwant = single ? 1 : scan->plan->ncol,
-    .bulk = !count && scan_is_bulk(scan, expected),
+    .bulk = ask == PLAN_ASK_ROWS && scan_is_bulk(scan, expected),
   };
 
+  scan->times = ask == PLAN_ASK_GROUPS && scan->plan->alike == PLAN_GROUP_TIMES;
+  query.nwant += scan->times;
   if (!query.sql) return fed_err_nomem(err);
   return fetch_start(&scan->fetch, &query, err);
 }
@@ -244,6 +252,11 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
 
 static int scan_step(struct scan *scan, struct fed_err *err)
 {
+  if (scan->again > 0) {
+    scan->again--;
+    scan->has_rowid = false;
+    return SQLITE_OK;
+  }
   return scan_moved(scan, fetch_next(&scan->fetch, err), err);
 }
 
@@ -296,7 +309,8 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
 
   if (plan->looked) return;
   plan->looked = true;
-  if (!plan->sure && shape_is_plain(table->fdb->db, table->schema, table->name))
+  if (!plan->sure && !plan->groups &&
+      shape_is_plain(table->fdb->db, table->schema, table->name))
     return;
   found = shape_of(table->fdb->db, &table->base, idxstr, &shape) == SQLITE_OK;
   if (!found || scan_readers(table, &shape) > 1)
@@ -308,9 +322,11 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
     plan_terms(plan)[i].from = (int16_t)shape.source[i].col;
   }
   plan->counts = plan->sure && use && !use->read && shape.counts;
+  group_look(table, plan, &shape, use);
   /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
    * made of all columns needs them all. */
-  if (use && shape.stmt && !(use->rowid && table->rowid < 0))
+  if (use && shape.stmt && !(use->rowid && table->rowid < 0) &&
+      plan->alike == PLAN_GROUP_NONE)
     plan_narrow(table, plan, use->columns);
 }
 
@@ -328,11 +344,15 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     struct plan *plan = plan_of(idxstr);
 
     scan->fetch.wait = fed_server_wait(server, &wait);
-    if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
+    if (asks || plan->groups || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
         (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE) ||
         plan_is_probed(plan))
       scan_look(scan, idxstr, plan);
     if (plan->wrong && plan->nwide) plan_widen(plan);
+    if (plan->wrong && plan->alike != PLAN_GROUP_NONE) {
+      plan->alike = PLAN_GROUP_NONE;
+      plan->moved = true;
+    }
     if (plan->joins == PLAN_JOINS_UNKNOWN)
       plan->joins = shape_is_outer(table->fdb->db, NULL) ? PLAN_JOINS_OUTER
                                                          : PLAN_JOINS_INNER;
@@ -492,6 +512,7 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   struct fed_err err = FED_ERR_INIT;
   int rc = SQLITE_OK;
 
+  if (scan->plan->alike != PLAN_GROUP_NONE) return scan_misread(scan);
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (scan->counting && (key >= 0 || scan->plan->sure))
