@@ -241,7 +241,7 @@ bool term_groups(const struct fed_dialect *dialect,
       return true;
   /* Without an affinity 1 and 1.0 are equal, and two values. */
   return dialect == SQLITE && col->class == FED_CLASS_ANY &&
-         col->textcmp == FED_TEXTCMP_BYTES &&
+         col->textcmp == FED_TEXTCMP_BYTES && !col->collation &&
          strchr("BD", declare_column_affinity(col)) != NULL;
 }
 
