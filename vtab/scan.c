@@ -250,14 +250,27 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
   return scan_moved(scan, rc, err);
 }
 
+/* Is the present row, of a scan without a limit, of the chunk before? Among
+ * rows that sort alike it may come anywhere. */
+static bool scan_was_given(struct scan *scan)
+{
+  return !scan->eof && scan->bind.limit < 0 &&
+         rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol);
+}
+
 static int scan_step(struct scan *scan, struct fed_err *err)
 {
+  int rc;
+
   if (scan->again > 0) {
     scan->again--;
     scan->has_rowid = false;
     return SQLITE_OK;
   }
-  return scan_moved(scan, fetch_next(&scan->fetch, err), err);
+  do
+    rc = scan_moved(scan, fetch_next(&scan->fetch, err), err);
+  while (rc == SQLITE_OK && scan_was_given(scan));
+  return rc;
 }
 
 /*
@@ -272,10 +285,7 @@ static int scan_resume(struct scan *scan, struct fed_err *err)
   scan->bind.limit = -1;
   scan->bind.first = scan->bind.as_planned = false;
   rc = scan_start(scan, true, err);
-  while (rc == SQLITE_OK && !scan->eof &&
-         rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol))
-    rc = scan_step(scan, err);
-  return rc;
+  return rc == SQLITE_OK && scan_was_given(scan) ? scan_step(scan, err) : rc;
 }
 
 /* How often the statement reads the table's server; 2: more than once. */
