@@ -292,11 +292,15 @@ void rhs_bounds(double r, struct fed_value *low, struct fed_value *high)
 static int rhs_scale(const struct fed_column *col)
 {
   const char *p = strchr(col->type, '(');
+  int scale = 0;
 
   if (!p) return -1;
   p += 1 + strspn(p + 1, "0123456789");
   if (*p == ')') return 0;
-  return *p == ',' && isdigit((unsigned char)p[1]) ? atoi(p + 1) : -1;
+  if (*p != ',' || !isdigit((unsigned char)p[1])) return -1;
+  for (p++; isdigit((unsigned char)*p); p++)
+    scale = scale * 10 + (*p - '0');
+  return scale;
 }
 
 /*

@@ -227,12 +227,15 @@ bool term_groups(const struct fed_dialect *dialect,
     const struct fed_dialect *dialect;
     unsigned classes, compare;
   } table[] = {
-    {PG,     CLASS(INT) | CLASS(BOOL) | DECIMALS | DATES, CMP_ANY                },
-    {PG,     CLASS(TIME) | CLASS(UUID) | CLASS(BLOB),     CMP_ANY                },
-    {PG,     CLASS(TEXT),                                 CMP(BYTES) | CMP(EQUAL)},
-    {MYSQL,  CLASS(INT) | CLASS(UINT) | DECIMALS | DATES, CMP_ANY                },
-    {MYSQL,  CLASS(TIME),                                 CMP_ANY                },
-    {SQLITE, CLASS(INT),                                  CMP_ANY                },
+    /* clang-format off */
+    {PG,     CLASS(INT) | CLASS(BOOL) | DECIMALS, CMP_ANY},
+    {PG,     DATES | CLASS(TIME) | CLASS(UUID),   CMP_ANY},
+    {PG,     CLASS(BLOB),                         CMP_ANY},
+    {PG,     CLASS(TEXT),                         CMP(BYTES) | CMP(EQUAL)},
+    {MYSQL,  CLASS(INT) | CLASS(UINT) | DECIMALS, CMP_ANY},
+    {MYSQL,  DATES | CLASS(TIME),                 CMP_ANY},
+    {SQLITE, CLASS(INT),                          CMP_ANY},
+    /* clang-format on */
   };
 
   for (size_t i = 0; i < FED_LEN(table); i++)
