@@ -336,9 +336,8 @@ static enum term_use rhs_decimal_key(const struct fed_dialect *dialect,
 
 static enum term_use rhs_decimal(const struct fed_dialect *dialect,
                                  const struct fed_column *col,
-                                 struct term_now *now, bool plain,
-                                 char buf[48], sqlite3_value *rhs,
-                                 struct fed_value *value)
+                                 struct term_now *now, bool plain, char buf[48],
+                                 sqlite3_value *rhs, struct fed_value *value)
 {
   if (now->list && value->type != FED_BLOB)
     return rhs_decimal_key(dialect, col, buf, rhs, value);

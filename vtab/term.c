@@ -223,11 +223,11 @@ enum term_form term_sorts(const struct fed_dialect *dialect,
 bool term_groups(const struct fed_dialect *dialect,
                  const struct fed_column *col)
 {
+  /* clang-format off */
   static const struct {
     const struct fed_dialect *dialect;
     unsigned classes, compare;
   } table[] = {
-    /* clang-format off */
     {PG,     CLASS(INT) | CLASS(BOOL) | DECIMALS, CMP_ANY},
     {PG,     DATES | CLASS(TIME) | CLASS(UUID),   CMP_ANY},
     {PG,     CLASS(BLOB),                         CMP_ANY},
@@ -235,8 +235,8 @@ bool term_groups(const struct fed_dialect *dialect,
     {MYSQL,  CLASS(INT) | CLASS(UINT) | DECIMALS, CMP_ANY},
     {MYSQL,  DATES | CLASS(TIME),                 CMP_ANY},
     {SQLITE, CLASS(INT),                          CMP_ANY},
-    /* clang-format on */
   };
+  /* clang-format on */
 
   for (size_t i = 0; i < FED_LEN(table); i++)
     if (table[i].dialect == dialect &&
