@@ -276,6 +276,7 @@ void part_lookup(const char *ext, const char *backend)
   parts_keyed(&cast);
   parts_count(&cast, "");
   parts_count(&cast, " WHERE n < 100");
+  parts_count(&cast, " GROUP BY n");
   parts_count(&cast, bench_format(" WHERE id > %d AND x > 5", rows / 10 * 9));
 }
 

@@ -1,5 +1,9 @@
 #include "drv/dialect.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
 static const char *dialect_nothing(const struct fed_column *col)
 {
   (void)col;
@@ -10,6 +14,62 @@ static const char *dialect_bare(enum fed_class class)
 {
   (void)class;
   return NULL;
+}
+
+/* ---- literals ---------------------------------------------------------- */
+
+static void dialect_hex(struct fed_str *sql, const struct fed_value *value)
+{
+  static const char digits[] = "0123456789abcdef";
+
+  fed_str_add(sql, "x'");
+  for (int64_t i = 0; i < value->size; i++) {
+    unsigned char byte = (unsigned char)value->p[i];
+
+    fed_str_addc(sql, digits[byte >> 4]);
+    fed_str_addc(sql, digits[byte & 15]);
+  }
+  fed_str_addc(sql, '\'');
+}
+
+/* All its digits, and an exponent, by which it is a double everywhere. */
+static bool dialect_real(struct fed_str *sql, double r)
+{
+  char text[48], *comma;
+
+  if (!isfinite(r)) return false;
+  snprintf(text, sizeof text, "%.16e", r);
+  if ((comma = strchr(text, ',')) != NULL) *comma = '.';
+  fed_str_add(sql, text);
+  return true;
+}
+
+/* Its bytes, whatever the session takes a backslash for. */
+static bool dialect_my_literal(struct fed_str *sql,
+                               const struct fed_value *value)
+{
+  if (value->type == FED_REAL) return dialect_real(sql, value->r);
+  if (value->type == FED_INT) {
+    fed_str_addf(sql, "%lld", (long long)value->i);
+    return true;
+  }
+  if (value->type == FED_TEXT) fed_str_add(sql, "_utf8mb4 ");
+  if (value->type != FED_NULL) dialect_hex(sql, value);
+  return value->type != FED_NULL;
+}
+
+static bool dialect_sqlite_literal(struct fed_str *sql,
+                                   const struct fed_value *value)
+{
+  if (value->type != FED_TEXT) return dialect_my_literal(sql, value);
+  fed_str_addc(sql, '\'');
+  for (int64_t i = 0; i < value->size; i++) {
+    if (value->p[i] == 0) return false;
+    if (value->p[i] == '\'') fed_str_addc(sql, '\'');
+    fed_str_addc(sql, value->p[i]);
+  }
+  fed_str_addc(sql, '\'');
+  return true;
 }
 
 /* ---- PostgreSQL -------------------------------------------------------- */
@@ -130,6 +190,8 @@ const struct fed_dialect fed_dialect_mysql = {
   .quote = '`',
   .folds_case = true,
   .max_params = 65535,
+  .max_list = 4096,
+  .literal = dialect_my_literal,
   /* A collation would fold case or accents, or ignore trailing blanks. */
   .bytes_before = "CAST(",
   .bytes_after = " AS BINARY)",
@@ -152,6 +214,8 @@ const struct fed_dialect fed_dialect_sqlite = {
   .quote = '"',
   .folds_case = true,
   .max_params = 32766, /* SQLITE_MAX_VARIABLE_NUMBER since 3.32 */
+  .max_list = 4096,
+  .literal = dialect_sqlite_literal,
   .bytes_before = "",
   .bytes_after = "",
   .bytes_param_before = "",

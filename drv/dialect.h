@@ -15,6 +15,10 @@ struct fed_dialect {
   bool arrays;      /* a list travels as one array: = ANY($1) */
   bool folds_case;  /* two columns' names never differ by case alone */
   int max_params;   /* placeholders in one statement */
+  /* Without arrays: placeholders of one list. More values than that are
+   * written into the text; false for one that cannot be. */
+  int max_list;
+  bool (*literal)(struct fed_str *sql, const struct fed_value *value);
   /* Around the text form of a column (fed_dialect_text): for comparing it by
    * its bytes; and what stands between it and a pattern of LIKE that folds
    * ASCII case at least, or of one that folds nothing. `like` NULL: patterns

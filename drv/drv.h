@@ -363,8 +363,10 @@ int fed_sqltx_rollback_to(struct fed_conn *conn, int level,
 
 /* ---- prepared statements kept for reuse (stmts.c) ---------------------- */
 
-/* A connection keeps at most this many; the one unused longest goes first. */
-#define FED_STMTS_MAX 64
+/* A connection keeps at most this many; the one unused longest goes first. A
+ * longer text than that is not worth its memory. */
+#define FED_STMTS_MAX  64
+#define FED_STMTS_TEXT 262144
 
 /* As prepare(), but a statement kept under the same text, classes and `bulk`
  * is reused. The caller gives it back with fed_stmt_put(). */

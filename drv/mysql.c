@@ -71,12 +71,26 @@ static int my_prepare_args(struct fed_mysql_stmt *st, struct fed_err *err)
   return st->arg && st->arglen ? SQLITE_OK : fed_err_nomem(err);
 }
 
+/* Past its limit the server closes the connection without a word. */
+static int my_fits(const struct fed_mysql *c, uint64_t size,
+                   struct fed_err *err)
+{
+  if (!c->max_packet || size + 64 <= c->max_packet) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_TOOBIG,
+                     "a statement of %llu bytes, but the server takes %llu: "
+                     "raise its max_allowed_packet",
+                     (unsigned long long)size,
+                     (unsigned long long)c->max_packet);
+}
+
 static int my_prepare_text(struct fed_mysql *c, struct fed_mysql_stmt *st,
                            const char *sql, const struct fed_wait *wait,
                            struct fed_err *err)
 {
   int rc;
 
+  rc = my_fits(c, strlen(sql), err);
+  if (rc != SQLITE_OK) return rc;
   st->stmt = mysql_stmt_init(c->mysql);
   if (!st->stmt) return fed_err_nomem(err);
   rc = fed_mysql_run_prepare(c, st->stmt, sql, wait, err);
@@ -175,25 +189,20 @@ static int my_bind_args(struct fed_mysql_stmt *st, const struct fed_value *args,
                         int n, struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(st->head.conn);
-  uint64_t total = 64;
+  uint64_t total = 0;
+  int rc;
 
   if (n != st->narg)
     return fed_err_set(err, SQLITE_RANGE,
                        "the statement has %d placeholders, %d arguments came",
                        st->narg, n);
   for (int i = 0; i < n; i++) {
-    int rc = my_bind_arg(st, i, &args[i], err);
-
+    rc = my_bind_arg(st, i, &args[i], err);
     if (rc != SQLITE_OK) return rc;
     total += 12 + st->arglen[i];
   }
-  /* Past its limit the server closes the connection without a word. */
-  if (c->max_packet && total > c->max_packet)
-    return fed_err_set(err, SQLITE_TOOBIG,
-                       "arguments of %llu bytes, but the server takes %llu: "
-                       "raise its max_allowed_packet",
-                       (unsigned long long)total,
-                       (unsigned long long)c->max_packet);
+  rc = my_fits(c, total, err);
+  if (rc != SQLITE_OK) return rc;
   if (n == 0 || mysql_stmt_bind_param(st->stmt, st->arg) == 0) return SQLITE_OK;
   return fed_mysql_fail(c, st->stmt, err);
 }

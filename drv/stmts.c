@@ -102,7 +102,8 @@ void fed_stmt_put(struct fed_stmt *stmt, bool keep, const struct fed_wait *wait)
   /* A result that cannot be ended leaves the connection in its middle. */
   if (stmt->conn->drv->stmt_reset(stmt, wait, &err) != SQLITE_OK)
     stmt->conn->broken = true;
-  if (!keep || stmt->conn->broken) stmts_free(stmt);
+  if (!keep || stmt->conn->broken || strlen(stmt->sql) > FED_STMTS_TEXT)
+    stmts_free(stmt);
 }
 
 void fed_stmts_clear(struct fed_conn *conn)

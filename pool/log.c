@@ -91,6 +91,16 @@ static bool log_is_date(const char *p, const char *end)
          strspn(p + 1, "0123456789-") == sizeof "0001-01-01" - 1;
 }
 
+/* The end of a list of literals that begins here, or NULL. */
+static const char *log_list_end(const char *p)
+{
+  if (strncmp(p, "IN (", 4) != 0 || !p[4] || !strchr("-0123456789'_x", p[4]))
+    return NULL;
+  for (p += 4; *p && *p != ')';)
+    p = *p == '\'' ? log_quote_end(p) : p + 1;
+  return p;
+}
+
 /*
  * The statement without the insides of its literals: `ALTER USER u PASSWORD
  * '...'`. Our own texts have placeholders; what stands in the user's may be a
@@ -101,8 +111,8 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
   char *at = to, *limit = to + size - 1;
 
   for (;;) {
-    const char *end = NULL;
-    size_t n = strcspn(sql, user ? "'\"$" : "'");
+    const char *end = NULL, *list;
+    size_t n = strcspn(sql, user ? "'\"$" : "'I");
     char quote;
 
     if (n > (size_t)(limit - at)) n = (size_t)(limit - at);
@@ -110,12 +120,17 @@ static void log_copy_sql(char *to, size_t size, const char *sql, bool user)
     sql += n;
     quote = *sql;
     if (!quote) break;
-    if (quote == '\'' || (user && quote == '"'))
+    list = user ? NULL : log_list_end(sql);
+    if (list)
+      end = list;
+    else if (quote == '\'' || (user && quote == '"'))
       end = log_quote_end(sql);
     else if (user && quote == '$')
       end = log_dollar_end(sql);
     if (limit - at < (end ? LOG_LITERAL : 1)) break;
-    if (end && !user && log_is_date(sql, end))
+    if (list)
+      at += snprintf(at, LOG_LITERAL, "IN (...");
+    else if (end && !user && log_is_date(sql, end))
       at = mempcpy(at, sql, (size_t)(end - sql));
     else if (end)
       at += snprintf(at, LOG_LITERAL, "%c...%c", quote, quote);

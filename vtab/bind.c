@@ -4,10 +4,9 @@
  * the server could be told.
  */
 #include "base/mem.h"
-#include "vtab/scan.h"
+#include "vtab/bind_int.h"
 
-#define BIND_ARRAY_MAX (16u << 20) /* bytes of one list sent as an array */
-#define BIND_REST      64          /* values to keep room for, between runs */
+#define BIND_REST 64 /* values to keep room for, between runs */
 
 void bind_init(struct bind *bind)
 {
@@ -57,8 +56,7 @@ int bind_plan(struct bind *bind, const struct plan *plan, struct fed_err *err)
   return bind->now && bind->text ? SQLITE_OK : fed_err_nomem(err);
 }
 
-/* Own a block until bind_forget(). */
-static int bind_hold(struct bind *bind, void *block, struct fed_err *err)
+int bind_hold(struct bind *bind, void *block, struct fed_err *err)
 {
   int n = bind->nheld;
 
@@ -77,8 +75,8 @@ static int bind_hold(struct bind *bind, void *block, struct fed_err *err)
   return SQLITE_OK;
 }
 
-static int bind_arg(struct bind *bind, const struct fed_value *value,
-                    struct fed_err *err)
+int bind_arg(struct bind *bind, const struct fed_value *value,
+             struct fed_err *err)
 {
   if (bind->narg == bind->room) {
     int room = bind->room ? bind->room * 2 : 4;
@@ -93,11 +91,8 @@ static int bind_arg(struct bind *bind, const struct fed_value *value,
   return SQLITE_OK;
 }
 
-/* ---- lists ------------------------------------------------------------- */
-
-/* The same value, in memory that lasts: a list gives one value at a time. */
-static int bind_copy_arg(struct bind *bind, const struct fed_value *value,
-                         struct fed_err *err)
+int bind_copy_arg(struct bind *bind, const struct fed_value *value,
+                  struct fed_err *err)
 {
   struct fed_value copy = *value;
   int rc = SQLITE_OK;
@@ -110,166 +105,6 @@ static int bind_copy_arg(struct bind *bind, const struct fed_value *value,
     copy.p = bytes;
   }
   return rc == SQLITE_OK ? bind_arg(bind, &copy, err) : rc;
-}
-
-/* One element of a PostgreSQL array literal: {1,2} or {"a","b\"c"}. */
-static void bind_element(struct fed_str *array, const struct fed_value *value)
-{
-  char number[48];
-
-  fed_str_addc(array, array->len ? ',' : '{');
-  switch (value->type) {
-  case FED_NULL:
-    break;
-  case FED_INT:
-    fed_str_addf(array, "%lld", (long long)value->i);
-    break;
-  case FED_REAL:
-    rhs_real_text(number, value->r, 17);
-    fed_str_addf(array, "\"%s\"", number);
-    break;
-  case FED_TEXT:
-    fed_str_addc(array, '"');
-    for (int64_t i = 0; i < value->size; i++) {
-      if (value->p[i] == '"' || value->p[i] == '\\') fed_str_addc(array, '\\');
-      fed_str_addc(array, value->p[i]);
-    }
-    fed_str_addc(array, '"');
-    break;
-  case FED_BLOB:
-    fed_str_add(array, "\"\\\\x");
-    for (int64_t i = 0; i < value->size; i++)
-      fed_str_addf(array, "%02x", (unsigned char)value->p[i]);
-    fed_str_addc(array, '"');
-    break;
-  }
-}
-
-/* Few different lengths of list mean few different statements to prepare. */
-static int bind_pad_list(struct bind *bind, int *nvalue, int max,
-                         struct fed_err *err)
-{
-  int rc = SQLITE_OK;
-
-  while ((*nvalue & (*nvalue - 1)) && bind->narg < max && rc == SQLITE_OK) {
-    struct fed_value last = bind->args[bind->narg - 1];
-
-    rc = bind_arg(bind, &last, err);
-    ++*nvalue;
-  }
-  return rc;
-}
-
-/* How often a term of this form names its value. */
-static int bind_times(enum term_form form)
-{
-  return form == FORM_BOTH ? 2 : 1;
-}
-
-/* What the whole list makes of its term. */
-struct bind_list {
-  const struct fed_column *col;
-  const struct fed_dialect *dialect;
-  struct fed_str array;
-  struct term_now now;
-};
-
-static int bind_list_value(struct bind *bind, struct bind_list *list,
-                           sqlite3_value *rhs, struct fed_err *err)
-{
-  struct term_now one = list->now;
-  int max = list->dialect->max_params / bind_times(one.form);
-  struct fed_value value;
-  char text[48];
-  enum term_use use =
-    term_value(list->dialect, list->col, &one, rhs, false, text, &value);
-
-  if (use == TERM_NEVER) return SQLITE_OK;
-  if (use != TERM_BIND || one.form != list->now.form || bind->narg >= max) {
-    list->now.use = TERM_DROP;
-    return SQLITE_OK;
-  }
-  list->now.nvalue++;
-  if (!list->dialect->arrays) return bind_copy_arg(bind, &value, err);
-  bind_element(&list->array, &value);
-  if (list->array.full) list->now.use = TERM_DROP;
-  return list->array.nomem ? fed_err_nomem(err) : SQLITE_OK;
-}
-
-/* What is compared in two ways is bound for each. */
-static int bind_again(struct bind *bind, int mark, struct fed_err *err)
-{
-  int end = bind->narg;
-  int rc = SQLITE_OK;
-
-  for (int i = mark; i < end && rc == SQLITE_OK; i++) {
-    struct fed_value value = bind->args[i];
-
-    rc = bind_arg(bind, &value, err);
-  }
-  return rc;
-}
-
-static int bind_list_array(struct bind *bind, struct bind_list *list,
-                           struct fed_err *err)
-{
-  struct fed_value value;
-  char *text;
-  int rc;
-
-  fed_str_addc(&list->array, '}');
-  text = fed_str_detach(&list->array);
-  rc = bind_hold(bind, text, err);
-  if (rc != SQLITE_OK) return rc;
-  value = fed_value_cstr(text);
-  return bind_arg(bind, &value, err);
-}
-
-static int bind_list_end(struct bind *bind, struct bind_list *list, int mark,
-                         struct fed_err *err)
-{
-  int times = bind_times(list->now.form);
-  int rc;
-
-  if (list->now.use == TERM_DROP) {
-    bind->narg = mark;
-    return SQLITE_OK;
-  }
-  if (list->now.nvalue == 0) {
-    list->now.use = TERM_NEVER;
-    return SQLITE_OK;
-  }
-  if (list->dialect->arrays)
-    rc = bind_list_array(bind, list, err);
-  else
-    rc = bind_pad_list(bind, &list->now.nvalue,
-                       list->dialect->max_params / times, err);
-  return rc == SQLITE_OK && times > 1 ? bind_again(bind, mark, err) : rc;
-}
-
-static int bind_list(struct bind *bind, const struct fed_column *col,
-                     sqlite3_value *rhs, struct term_now *now,
-                     struct fed_err *err)
-{
-  struct bind_list list = {
-    .col = col, .dialect = bind->plan->dialect, .now = *now};
-  sqlite3_value *value = NULL;
-  int mark = bind->narg;
-  int rc = SQLITE_OK;
-  int more;
-
-  fed_str_init(&list.array, BIND_ARRAY_MAX);
-  list.now.nvalue = 0;
-  more = sqlite3_vtab_in_first(rhs, &value);
-  while (more == SQLITE_OK && rc == SQLITE_OK && list.now.use == TERM_BIND) {
-    rc = bind_list_value(bind, &list, value, err);
-    more = sqlite3_vtab_in_next(rhs, &value);
-  }
-  if (rc == SQLITE_OK && more == SQLITE_NOMEM) rc = fed_err_nomem(err);
-  if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, mark, err);
-  fed_str_release(&list.array);
-  *now = list.now;
-  return rc;
 }
 
 /* ---- patterns ---------------------------------------------------------- */
@@ -461,7 +296,8 @@ int bind_values(struct bind *bind, const struct fed_table *table,
 
   bind_forget(bind);
   bind->limit = -1;
-  bind->as_planned = plan->limit == 0 && plan->nwide == 0 && !plan->peek;
+  bind->as_planned =
+    plan->limit == 0 && plan->nwide == 0 && !plan->peek && !plan->moved;
   for (int i = 0; i < plan->nterm; i++) {
     struct term_now *now = &bind->now[i];
     struct term_now planned = plan_now(&term[i]);
@@ -491,72 +327,12 @@ int bind_values(struct bind *bind, const struct fed_table *table,
   return SQLITE_OK;
 }
 
-/* ---- another list instead ---------------------------------------------- */
-
-static int bind_change_list(struct bind *bind, const struct fed_column *col,
-                            const struct bind_change *change,
-                            struct term_now *now, struct fed_err *err)
-{
-  struct bind_list list = {.col = col,
-                           .dialect = bind->plan->dialect,
-                           .now =
-                             term_planned(bind->plan->dialect, col, TERM_EQ)};
-  int mark = bind->narg;
-  int rc = SQLITE_OK;
-
-  fed_str_init(&list.array, BIND_ARRAY_MAX);
-  for (int k = 0; k < change->n && rc == SQLITE_OK; k++) {
-    if (list.dialect->arrays)
-      bind_element(&list.array, &change->value[k]);
-    else
-      rc = bind_arg(bind, &change->value[k], err);
-  }
-  list.now.list = true;
-  list.now.nvalue = change->n;
-  if (rc == SQLITE_OK) rc = fed_str_err(&list.array, err);
-  if (rc == SQLITE_OK) rc = bind_list_end(bind, &list, mark, err);
-  fed_str_release(&list.array);
-  *now = list.now;
-  return rc;
-}
-
-int bind_change(struct bind *bind, const struct fed_table *table,
-                const struct bind_change *change, struct fed_err *err)
-{
-  const struct plan_term *term = plan_terms(bind->plan);
-  struct fed_value *old = bind->args;
-  int rc = SQLITE_OK;
-
-  bind->args = NULL;
-  bind->narg = bind->room = 0;
-  bind->limit = -1;
-  /* All rows are wanted, not a first attempt: see scan_resume(). */
-  bind->first = bind->as_planned = false;
-  for (int i = 0; i < bind->plan->nterm && rc == SQLITE_OK; i++) {
-    struct term_now *now = &bind->now[i];
-    int first = bind->narg;
-
-    if (change[i].n < 0)
-      for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
-        rc = bind_arg(bind, &old[now->first + k], err);
-    else if (change[i].n == 0)
-      now->use = TERM_DROP;
-    else
-      rc = bind_change_list(bind, &table->rel.col[term[i].col], &change[i], now,
-                            err);
-    now->first = first;
-    now->narg = bind->narg - first;
-  }
-  fed_free(old);
-  return rc;
-}
-
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
-                     const char *idxstr, bool count)
+                     const char *idxstr, enum plan_ask ask)
 {
-  if (bind->as_planned && count == bind->plan->count) return idxstr;
+  if (bind->as_planned && ask == plan_asks(bind->plan)) return idxstr;
   fed_str_reset(&bind->sql);
-  deparse(table, bind->plan, bind->now, bind->limit, count, bind->first,
+  deparse(table, bind->plan, bind->now, bind->limit, ask, bind->first,
           &bind->sql);
   return bind->sql.nomem || bind->sql.full ? NULL : bind->sql.s;
 }

@@ -69,9 +69,9 @@ static void deparse_compare_text(struct deparse_to *to,
 
 /* ---- lists ------------------------------------------------------------- */
 
-/* ... = ANY($1), or ... IN (?, ?, ?). */
+/* ... = ANY($1), or ... IN (?, ?, ?), or with literals. */
 static void deparse_in(struct deparse_to *to, const struct fed_column *col,
-                       bool text, int nvalue)
+                       bool text, const struct term_now *now)
 {
   if (to->dialect->arrays) {
     fed_str_add(to->sql, " = ANY(");
@@ -81,7 +81,8 @@ static void deparse_in(struct deparse_to *to, const struct fed_column *col,
       fed_dialect_array(to->dialect, to->sql, col->class, ++to->nparam);
   } else {
     fed_str_add(to->sql, " IN (");
-    for (int i = 0; i < nvalue; i++) {
+    if (now->literals) fed_str_add(to->sql, now->literals);
+    for (int i = 0; i < now->nvalue && !now->literals; i++) {
       if (i) fed_str_add(to->sql, ", ");
       if (text)
         deparse_text_param(to);
@@ -97,12 +98,12 @@ static void deparse_list(struct deparse_to *to, const struct fed_column *col,
 {
   if (now->form != FORM_TEXT) {
     deparse_name(to, col);
-    deparse_in(to, col, false, now->nvalue);
+    deparse_in(to, col, false, now);
   }
   if (now->form == FORM_BOTH) fed_str_add(to->sql, " AND ");
   if (now->form == FORM_TEXT || now->form == FORM_BOTH) {
     deparse_text(to, col);
-    deparse_in(to, col, true, now->nvalue);
+    deparse_in(to, col, true, now);
   }
 }
 
@@ -465,17 +466,17 @@ static void deparse_columns(struct deparse_to *to, const struct plan *plan)
 }
 
 /*
- * The number of rows, and NULLs that have the types of the columns that it
- * depends on: a column that is compared by the rules of another type now
- * shows in these only.
+ * A column that is compared by the rules of another type now shows in no row
+ * of those that are counted: so a NULL comes along that has its type.
  */
-static void deparse_count(struct deparse_to *to, const struct plan *plan)
+static void deparse_types(struct deparse_to *to, const struct plan *plan,
+                          enum plan_ask ask)
 {
-  fed_str_add(to->sql, "count(*)");
   for (int i = 0; i < plan->nterm; i++) {
     const struct fed_column *col =
       &to->table->rel.col[plan_terms(plan)[i].col];
 
+    if (!plan_asks_type(plan, ask, i)) continue;
     fed_str_add(to->sql, ", (SELECT ");
     fed_dialect_column(to->dialect, to->sql, col);
     fed_str_add(to->sql, " FROM ");
@@ -485,17 +486,28 @@ static void deparse_count(struct deparse_to *to, const struct plan *plan)
   }
 }
 
+/* Not DISTINCT: beside that an order must be by a selected expression. */
+static void deparse_group(struct deparse_to *to, const struct plan *plan)
+{
+  const int16_t *column = plan_columns(plan);
+
+  for (int i = 0; i < plan->ncol; i++) {
+    fed_str_add(to->sql, i ? ", " : " GROUP BY ");
+    deparse_name(to, &to->table->rel.col[column[i]]);
+  }
+}
+
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct term_now *now, int64_t limit, bool count, bool first,
-             struct fed_str *sql)
+             const struct term_now *now, int64_t limit, enum plan_ask ask,
+             bool first, struct fed_str *sql)
 {
   struct deparse_to to = {.table = table, .dialect = plan->dialect, .sql = sql};
 
   fed_str_add(sql, "SELECT ");
-  if (count)
-    deparse_count(&to, plan);
-  else
-    deparse_columns(&to, plan);
+  if (ask != PLAN_ASK_NUMBER) deparse_columns(&to, plan);
+  if (ask == PLAN_ASK_GROUPS) fed_str_add(sql, ", ");
+  if (ask != PLAN_ASK_ROWS) fed_str_add(sql, "count(*)");
+  deparse_types(&to, plan, ask);
   fed_str_add(sql, " FROM ");
   fed_dialect_relation(to.dialect, sql, &table->rel);
   first = first && plan->guard;
@@ -503,6 +515,7 @@ void deparse(const struct fed_table *table, const struct plan *plan,
     deparse_guard(&to, plan, now);
   else
     deparse_where(&to, plan, now, DEPARSE_ALL);
-  if (!count) deparse_order(&to, plan, first);
+  if (ask == PLAN_ASK_GROUPS) deparse_group(&to, plan);
+  if (ask != PLAN_ASK_NUMBER) deparse_order(&to, plan, first);
   if (limit >= 0) fed_str_addf(sql, " LIMIT %lld", (long long)limit);
 }

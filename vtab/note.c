@@ -228,6 +228,10 @@ static void note_columns(struct explain_call *call,
     explain_line(&call->lines, "count", "count(*)", "exact", NULL);
     return;
   }
+  if (plan->alike != PLAN_GROUP_NONE)
+    explain_line(&call->lines, "group",
+                 plan->alike == PLAN_GROUP_ONCE ? "once" : "count(*)", "exact",
+                 NULL);
   fed_str_init(&names, FED_STR_SQL);
   for (int i = 0; i < plan->ncol; i++)
     fed_str_addf(&names, "%s%s", i ? ", " : "", note_column(table, column[i]));

@@ -31,9 +31,11 @@ int16_t *plan_columns(const struct plan *plan)
 
 static size_t plan_size(const struct plan *plan)
 {
+  int16_t ncol = plan->nwide ? plan->nwide : plan->ncol;
+
   return sizeof *plan + (size_t)plan->nterm * sizeof(struct plan_term) +
          (size_t)plan->norder * sizeof(struct plan_order) +
-         (size_t)plan->ncol * sizeof(int16_t);
+         (size_t)ncol * sizeof(int16_t);
 }
 
 /* Where the plan stands behind a text of `len` bytes: aligned for a struct. */
@@ -346,14 +348,15 @@ static bool plan_is_sure(const struct fed_table *table, const struct plan *plan,
  * A count(*) with a WHERE uses the columns of its terms. Where the server's
  * answer to all of them is exact, SQLite need not check it (omit), and may
  * read no column at all: scan.c finds that out, and asks for the number only.
+ * Beside a GROUP BY or DISTINCT it may read only the columns of that.
  */
 static bool plan_take_sure(const struct fed_table *table,
                            const struct plan *plan, sqlite3_index_info *info)
 {
   const struct plan_term *term = plan_terms(plan);
 
-  if (plan->nterm == 0 || plan->norder < info->nOrderBy || plan->norder > 0 ||
-      plan_wants_limit(info))
+  if (plan->nterm == 0 || plan_wants_limit(info) ||
+      (info->nOrderBy > 0 && sqlite3_vtab_distinct(info) == 0))
     return false;
   for (int i = 0; i < info->nConstraint; i++)
     if (!plan_is_sure(table, plan, info, i)) return false;
@@ -362,6 +365,8 @@ static bool plan_take_sure(const struct fed_table *table,
 
     for (int t = 0; t < plan->nterm && !termed; t++)
       termed = term[t].col == i;
+    for (int o = 0; o < info->nOrderBy && !termed; o++)
+      termed = info->aOrderBy[o].iColumn == i;
     if (!termed) return false;
   }
   for (int i = 0; i < info->nConstraint; i++)
@@ -500,12 +505,12 @@ static void plan_take_guard(const struct fed_table *table, struct plan *plan)
 static bool plan_needs(const struct fed_table *table, const struct plan *plan,
                        int col)
 {
-  if (col == table->rowid) return true;
-  for (int i = 0; i < plan->nterm; i++)
-    if (plan_terms(plan)[i].col == col) return true;
   for (int i = 0; i < plan->norder; i++)
     if (plan_orders(plan)[i].col == col) return true;
-  return false;
+  if (plan->alike != PLAN_GROUP_NONE) return false;
+  for (int i = 0; i < plan->nterm; i++)
+    if (plan_terms(plan)[i].col == col) return true;
+  return col == table->rowid;
 }
 
 bool plan_is_probed(const struct plan *plan)
@@ -546,6 +551,22 @@ void plan_widen(struct plan *plan)
   plan->id++;
 }
 
+enum plan_ask plan_asks(const struct plan *plan)
+{
+  if (plan->count) return PLAN_ASK_NUMBER;
+  return plan->alike == PLAN_GROUP_NONE ? PLAN_ASK_ROWS : PLAN_ASK_GROUPS;
+}
+
+bool plan_asks_type(const struct plan *plan, enum plan_ask ask, int i)
+{
+  const int16_t *column = plan_columns(plan);
+
+  if (ask != PLAN_ASK_GROUPS) return ask == PLAN_ASK_NUMBER;
+  for (int k = 0; k < plan->ncol; k++)
+    if (column[k] == plan_terms(plan)[i].col) return false;
+  return true;
+}
+
 /* ---- xBestIndex -------------------------------------------------------- */
 
 /* SQL and plan as one block that SQLite frees with the statement. */
@@ -557,7 +578,7 @@ static int plan_publish(const struct fed_table *table, const struct plan *plan,
   int rc;
 
   fed_str_init(&sql, FED_STR_SQL);
-  deparse(table, plan, NULL, -1, plan->count, true, &sql);
+  deparse(table, plan, NULL, -1, plan_asks(plan), true, &sql);
   if (plan->limit) fed_str_add(&sql, " LIMIT ?");
   if (plan->peek) fed_str_add(&sql, " LIMIT 1");
   rc = fed_str_err(&sql, err);
@@ -591,6 +612,7 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
   cost_plan(table, plan, info);
   plan->peek = plan_may_peek(table, plan, info);
   plan_take_guard(table, plan);
+  group_plan(table, plan, info);
 }
 
 /*

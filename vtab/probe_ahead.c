@@ -26,7 +26,7 @@ static bool ahead_has(const struct scan *lead, int column,
 {
   struct fed_value value;
 
-  if (column >= lead->plan->ncol) return false;
+  if (column >= lead->plan->ncol || lead->times) return false;
   value = probe_canonical(&scan_row(lead)[column]);
   return probe_same(&value, key);
 }

@@ -42,6 +42,8 @@ static int image_add_term(struct probe_image *image, const struct bind *bind,
   const char what[] = {(char)now->use, (char)now->op, (char)now->form};
   int rc = image_add(image, what, sizeof what, err);
 
+  if (rc == SQLITE_OK && now->literals)
+    rc = image_add(image, now->literals, strlen(now->literals), err);
   for (int k = 0; k < now->narg && rc == SQLITE_OK; k++)
     rc = image_add_value(image, &bind->args[now->first + k], err);
   return rc;

@@ -288,10 +288,59 @@ void rhs_bounds(double r, struct fed_value *low, struct fed_value *high)
   *high = fed_value_real(r + margin);
 }
 
+/* Digits behind the point of numeric(p,s); -1: any number of them. */
+static int rhs_scale(const struct fed_column *col)
+{
+  const char *p = strchr(col->type, '(');
+  int scale = 0;
+
+  if (!p) return -1;
+  p += 1 + strspn(p + 1, "0123456789");
+  if (*p == ')') return 0;
+  if (*p != ',' || !isdigit((unsigned char)p[1])) return -1;
+  for (p++; isdigit((unsigned char)*p); p++)
+    scale = scale * 10 + (*p - '0');
+  return scale;
+}
+
+/*
+ * A value of a list. A range cannot be one of many; but of the numbers that
+ * the column can hold, at most one is near it.
+ */
+static enum term_use rhs_decimal_key(const struct fed_dialect *dialect,
+                                     const struct fed_column *col, char buf[48],
+                                     sqlite3_value *rhs,
+                                     struct fed_value *value)
+{
+  bool pg = dialect == &fed_dialect_pg;
+  int scale = rhs_scale(col);
+  double r = sqlite3_value_double(rhs), power;
+
+  if (value->type == FED_TEXT && !rhs_is_decimal(value)) return TERM_DROP;
+  if (value->type == FED_TEXT && pg) return TERM_BIND;
+  if (scale < 0 || scale > 12) return TERM_DROP;
+  if (value->type == FED_TEXT && value->size <= 18 &&
+      !memchr(value->p, '.', (size_t)value->size))
+    *value = fed_value_int(sqlite3_value_int64(rhs));
+  if (value->type == FED_INT && scale == 0) return TERM_BIND;
+  power = pow(10, scale);
+  if (!(fabs(r) * power < 2.5e12)) return TERM_DROP;
+  /* As a text it would have an exponent, see below. */
+  if (value->type == FED_REAL && r != 0 && fabs(r) < 1e-4) return TERM_DROP;
+  *value = fed_value_real(round(r * power) / power);
+  if (!pg) return TERM_BIND;
+  rhs_real_text(buf, value->r, 15);
+  *value = fed_value_cstr(buf);
+  return TERM_BIND;
+}
+
 static enum term_use rhs_decimal(const struct fed_dialect *dialect,
-                                 struct term_now *now, bool plain,
+                                 const struct fed_column *col,
+                                 struct term_now *now, bool plain, char buf[48],
                                  sqlite3_value *rhs, struct fed_value *value)
 {
+  if (now->list && value->type != FED_BLOB)
+    return rhs_decimal_key(dialect, col, buf, rhs, value);
   switch (value->type) {
   case FED_INT:
     return rhs_near(now, (double)value->i, value);
@@ -545,7 +594,7 @@ enum term_use term_value(const struct fed_dialect *dialect,
 {
   *out = fed_value_from(rhs);
   if (col->class == FED_CLASS_DECIMAL && out->type != FED_NULL)
-    return rhs_decimal(dialect, now, plain, rhs, out);
+    return rhs_decimal(dialect, col, now, plain, buf, rhs, out);
   return term_value_of(dialect, col, now, plain, buf, out);
 }
 

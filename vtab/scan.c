@@ -105,8 +105,8 @@ static void scan_clear(struct scan *scan)
   rowid_release(&scan->seen);
   rowid_release(&scan->chunk);
   scan->eof = true;
-  scan->counting = scan->served = scan->has_rowid = false;
-  scan->passed = 0;
+  scan->counting = scan->served = scan->has_rowid = scan->times = false;
+  scan->passed = scan->again = 0;
 }
 
 int scan_close(sqlite3_vtab_cursor *cursor)
@@ -161,9 +161,6 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
     scan->want[i] = table->rel.col[column[i]].class;
   }
   scan->want[plan->ncol] = FED_CLASS_INT;
-  for (int i = 0; i < plan->nterm; i++)
-    scan->want[plan->ncol + 1 + i] =
-      table->rel.col[plan_terms(plan)[i].col].class;
   rc = bind_plan(&scan->bind, plan, err);
   if (rc == SQLITE_OK) scan->made_for = plan->id;
   return rc;
@@ -191,6 +188,9 @@ static int scan_moved(struct scan *scan, int rc, struct fed_err *err)
 {
   scan->has_rowid = false;
   scan->eof = rc != SQLITE_OK || scan->fetch.eof;
+  scan->again = 0;
+  if (scan->times && !scan->eof)
+    scan->again = scan->fetch.row[scan->plan->ncol].i - 1;
   if (rc != SQLITE_OK || (scan->bind.limit < 0 && !scan->bind.first)) return rc;
   if (scan->eof && scan_is_part(scan)) return scan_resume(scan, err);
   if (scan->eof) return SQLITE_OK;
@@ -236,24 +236,53 @@ static bool scan_is_bulk(const struct scan *scan, double expected)
   return expected >= SCAN_BULK_ROWS;
 }
 
-/* count(*) and SELECT 1 give an integer that is no column. */
+/* A number, as count(*) and SELECT 1 give one, stands behind the columns; then
+ * what is asked for its type only. */
+static int scan_want(struct scan *scan, enum plan_ask ask)
+{
+  const struct plan *plan = scan->plan;
+  int n = 0;
+
+  for (int i = 0; i < plan->nterm; i++)
+    if (plan_asks_type(plan, ask, i))
+      scan->want[plan->ncol + 1 + n++] =
+        scan_table(scan)->rel.col[plan_terms(plan)[i].col].class;
+  return n + (ask == PLAN_ASK_NUMBER   ? 1
+              : ask == PLAN_ASK_GROUPS ? plan->ncol + 1
+              : plan->ncol             ? plan->ncol
+                                       : 1);
+}
+
+static int scan_try(struct scan *scan, bool rows, double expected,
+                    struct fed_err *err)
+{
+  const struct plan *plan = scan->plan;
+  enum plan_ask ask = rows          ? PLAN_ASK_ROWS
+                      : scan->count ? PLAN_ASK_NUMBER
+                                    : plan_asks(plan);
+  struct fetch_query query = {
+    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, ask),
+    .args = scan->bind.args,
+    .narg = scan->bind.narg,
+    .want = scan->want + (ask == PLAN_ASK_NUMBER ? plan->ncol : 0),
+    .nwant = scan_want(scan, ask),
+    .bulk = ask == PLAN_ASK_ROWS && scan_is_bulk(scan, expected),
+  };
+
+  scan->times = ask == PLAN_ASK_GROUPS && plan->alike == PLAN_GROUP_TIMES;
+  if (!query.sql) return fed_err_nomem(err);
+  return fetch_start(&scan->fetch, &query, err);
+}
+
 static int scan_execute(struct scan *scan, bool rows, double expected,
                         struct fed_err *err)
 {
-  const struct plan *plan = scan->plan;
-  bool count = scan->count && !rows;
-  bool single = plan->ncol == 0 || count;
-  struct fetch_query query = {
-    .sql = bind_sql(&scan->bind, scan_table(scan), scan->idxstr, count),
-    .args = scan->bind.args,
-    .narg = scan->bind.narg,
-    .want = single ? scan->want + plan->ncol : scan->want,
-    .nwant = count ? 1 + plan->nterm : single ? 1 : plan->ncol,
-    .bulk = !count && scan_is_bulk(scan, expected),
-  };
+  int rc = scan_try(scan, rows, expected, err);
 
-  if (!query.sql) return fed_err_nomem(err);
-  return fetch_start(&scan->fetch, &query, err);
+  if (rc != SQLITE_TOOBIG || !bind_drop_lists(&scan->bind, scan_table(scan)))
+    return rc;
+  fed_err_clear(err);
+  return scan_try(scan, rows, expected, err);
 }
 
 int scan_fetch(struct scan *scan, double expected, struct fed_err *err)
@@ -274,9 +303,27 @@ static int scan_start(struct scan *scan, bool rows, struct fed_err *err)
   return scan_moved(scan, rc, err);
 }
 
+/* Is the present row, of a scan without a limit, of the chunk before? Among
+ * rows that sort alike it may come anywhere. */
+static bool scan_was_given(struct scan *scan)
+{
+  return !scan->eof && scan->bind.limit < 0 &&
+         rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol);
+}
+
 static int scan_step(struct scan *scan, struct fed_err *err)
 {
-  return scan_moved(scan, fetch_next(&scan->fetch, err), err);
+  int rc;
+
+  if (scan->again > 0) {
+    scan->again--;
+    scan->has_rowid = false;
+    return SQLITE_OK;
+  }
+  do
+    rc = scan_moved(scan, fetch_next(&scan->fetch, err), err);
+  while (rc == SQLITE_OK && scan_was_given(scan));
+  return rc;
 }
 
 /*
@@ -291,10 +338,7 @@ static int scan_resume(struct scan *scan, struct fed_err *err)
   scan->bind.limit = -1;
   scan->bind.first = scan->bind.as_planned = false;
   rc = scan_start(scan, true, err);
-  while (rc == SQLITE_OK && !scan->eof &&
-         rowid_uncount(&scan->chunk, scan->fetch.row, scan->plan->ncol))
-    rc = scan_step(scan, err);
-  return rc;
+  return rc == SQLITE_OK && scan_was_given(scan) ? scan_step(scan, err) : rc;
 }
 
 /* How often the statement reads the table's server; 2: more than once. */
@@ -328,7 +372,8 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
 
   if (plan->looked) return;
   plan->looked = true;
-  if (!plan->sure && shape_is_plain(table->fdb->db, table->schema, table->name))
+  if (!plan->sure && !plan->groups &&
+      shape_is_plain(table->fdb->db, table->schema, table->name))
     return;
   found = shape_of(table->fdb->db, &table->base, idxstr, &shape) == SQLITE_OK;
   if (!found || scan_readers(table, &shape) > 1)
@@ -340,9 +385,11 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
     plan_terms(plan)[i].from = (int16_t)shape.source[i].col;
   }
   plan->counts = plan->sure && use && !use->read && shape.counts;
+  group_look(table, plan, &shape, use);
   /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
    * made of all columns needs them all. */
-  if (use && shape.stmt && !(use->rowid && table->rowid < 0))
+  if (use && shape.stmt && !(use->rowid && table->rowid < 0) &&
+      plan->alike == PLAN_GROUP_NONE)
     plan_narrow(table, plan, use->columns);
 }
 
@@ -360,11 +407,15 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     struct plan *plan = plan_of(idxstr);
 
     scan->fetch.wait = fed_server_wait(server, &wait);
-    if (asks || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
+    if (asks || plan->groups || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
         (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE) ||
         plan_is_probed(plan))
       scan_look(scan, idxstr, plan);
     if (plan->wrong && plan->nwide) plan_widen(plan);
+    if (plan->wrong && plan->alike != PLAN_GROUP_NONE) {
+      plan->alike = PLAN_GROUP_NONE;
+      plan->moved = true;
+    }
     if (plan->joins == PLAN_JOINS_UNKNOWN)
       plan->joins = shape_is_outer(table->fdb->db, NULL) ? PLAN_JOINS_OUTER
                                                          : PLAN_JOINS_INNER;
@@ -536,6 +587,7 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   int rc = SQLITE_OK;
 
   fed_err_init(&err);
+  if (scan->plan->alike != PLAN_GROUP_NONE) return scan_misread(scan);
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
   if (scan->counting && (key >= 0 || scan->plan->sure))

@@ -52,10 +52,13 @@ struct bind_change {
 int bind_change(struct bind *bind, const struct fed_table *table,
                 const struct bind_change *change, struct fed_err *err);
 
-/* The SQL to run; with `count`, for the number of rows. NULL when out of
- * memory. Borrowed until the next call. */
+/* The server refused to take so much: ask for the rows without the lists.
+ * False if there are none. */
+bool bind_drop_lists(struct bind *bind, const struct fed_table *table);
+
+/* The SQL to run. NULL when out of memory. Borrowed until the next call. */
 const char *bind_sql(struct bind *bind, const struct fed_table *table,
-                     const char *idxstr, bool count);
+                     const char *idxstr, enum plan_ask ask);
 
 /* ---- the cursor -------------------------------------------------------- */
 
@@ -76,6 +79,8 @@ struct scan {
   bool counting;  /* no rows, only their number */
   int64_t left;   /* of it */
   int64_t passed; /* rows given so far, of a count or a chunk */
+  bool times;     /* each row comes with how often it is to be given */
+  int64_t again;  /* so often once more */
 
   struct probe *probe; /* what the runs so far have taught, or NULL */
   bool served;         /* rows come from it, not from `fetch` */

@@ -278,6 +278,7 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
   if (shape_is(row, "VFilter")) shape_filter(r, row);
   if (shape_is(row, "Gosub")) shape_call(r, row);
   if (shape_is(row, "Return")) shape_return(r, row);
+  r->shape->aggregates |= shape_is(row, "AggStep");
   if (shape_is(row, "AggStep") && row->p4 && strcmp(row->p4, "count(0)") == 0)
     r->shape->counts = true;
   /* The last Goto of a program leads to its beginning, 1. */

@@ -32,6 +32,7 @@ struct shape_source {
 struct shape {
   sqlite3_stmt *stmt; /* NULL: several running ones look alike */
   bool counts;        /* there is a count(*) */
+  bool aggregates;    /* or any aggregate */
   struct shape_source source[SHAPE_ARGS]; /* of the scan by `idxstr` */
   int n;
   struct shape_use use[SHAPE_TABLES];

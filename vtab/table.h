@@ -318,6 +318,10 @@ const char *term_why(const struct fed_dialect *dialect,
 enum term_form term_sorts(const struct fed_dialect *dialect,
                           const struct fed_column *col);
 
+/* Does the server's GROUP BY take for equal only what is the same here? */
+bool term_groups(const struct fed_dialect *dialect,
+                 const struct fed_column *col);
+
 /* Must the comparison use this collation to be the server's? */
 const char *term_collation(const struct fed_column *col);
 
@@ -332,9 +336,10 @@ struct term_now {
   enum term_use use;
   enum term_op op;
   enum term_form form;
-  bool list;  /* one of several values */
-  int nvalue; /* of a list, or patterns; else 1 */
-  int first;  /* its values among all that are bound */
+  bool list;            /* one of several values */
+  int nvalue;           /* of a list, or patterns; else 1 */
+  const char *literals; /* the list's values as they stand in the text */
+  int first;            /* its values among all that are bound */
   int narg;
 };
 
@@ -447,6 +452,13 @@ enum plan_nulls {
 /* May the statement hold an outer join? */
 enum plan_joins { PLAN_JOINS_UNKNOWN, PLAN_JOINS_INNER, PLAN_JOINS_OUTER };
 
+/* Rows that are alike in all that is read: as they come, one of each, or one
+ * with their number. */
+enum plan_group { PLAN_GROUP_NONE, PLAN_GROUP_ONCE, PLAN_GROUP_TIMES };
+
+/* What an execution asks for. */
+enum plan_ask { PLAN_ASK_ROWS, PLAN_ASK_NUMBER, PLAN_ASK_GROUPS };
+
 /*
  * What one scan does. Made by xBestIndex, it travels to xFilter behind the
  * SQL text in idxStr (after its final zero), because a plan belongs to one
@@ -474,6 +486,9 @@ struct plan {
   bool counts;
   int16_t nwide; /* not 0: ncol was more, for not all columns are read */
   bool wrong;    /* one was after all */
+  bool groups;   /* it may pay to group by some column */
+  enum plan_group alike;
+  bool moved; /* it is not, or no more, as idxStr has it */
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
 
@@ -486,11 +501,18 @@ bool plan_is_probed(const struct plan *plan);
 
 /*
  * Fetch only those columns of the plan that are read (a bit each, the last for
- * all from the 64th on), besides those of its terms and its order; and undo it.
+ * all from the 64th on), besides those of its order and, where rows are not
+ * grouped, of its terms; and undo it.
  */
 void plan_narrow(const struct fed_table *table, struct plan *plan,
                  uint64_t columns);
 void plan_widen(struct plan *plan);
+
+/* What it asks for, as planned. */
+enum plan_ask plan_asks(const struct plan *plan);
+
+/* Does nothing else that is asked for tell the type of term `i`'s column? */
+bool plan_asks_type(const struct plan *plan, enum plan_ask ask, int i);
 
 int plan_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
@@ -518,6 +540,19 @@ struct plan_verdict plan_term(const struct fed_table *table,
 
 /* The plan behind idxStr. */
 struct plan *plan_of(const char *idxstr);
+
+/* ---- group.c ----------------------------------------------------------- */
+
+struct shape;
+struct shape_use;
+
+/* Shall rows that are alike come once? To be called when all else is known. */
+void group_plan(const struct fed_table *table, struct plan *plan,
+                sqlite3_index_info *info);
+
+/* The same once more, by what the statement's program reads of its rows. */
+void group_look(const struct fed_table *table, struct plan *plan,
+                const struct shape *shape, const struct shape_use *use);
 
 /* ---- cost.c ------------------------------------------------------------ */
 
@@ -550,8 +585,8 @@ int explain_plan(const struct fed_table *table, const struct plan *plan,
  * rows are in order, but need not be all.
  */
 void deparse(const struct fed_table *table, const struct plan *plan,
-             const struct term_now *now, int64_t limit, bool count, bool first,
-             struct fed_str *sql);
+             const struct term_now *now, int64_t limit, enum plan_ask ask,
+             bool first, struct fed_str *sql);
 
 /* Give a value to SQLite. */
 void scan_result(sqlite3_context *ctx, const struct fed_value *value);

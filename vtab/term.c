@@ -215,6 +215,39 @@ enum term_form term_sorts(const struct fed_dialect *dialect,
   return FORM_NONE;
 }
 
+/*
+ * What is equal there must be the same value here, of which one stands for
+ * all. Not so floats (0 and -0), numbers that keep their scale (1.0 and 1.00),
+ * and texts under most collations.
+ */
+bool term_groups(const struct fed_dialect *dialect,
+                 const struct fed_column *col)
+{
+  /* clang-format off */
+  static const struct {
+    const struct fed_dialect *dialect;
+    unsigned classes, compare;
+  } table[] = {
+    {PG,     CLASS(INT) | CLASS(BOOL) | DECIMALS, CMP_ANY},
+    {PG,     DATES | CLASS(TIME) | CLASS(UUID),   CMP_ANY},
+    {PG,     CLASS(BLOB),                         CMP_ANY},
+    {PG,     CLASS(TEXT),                         CMP(BYTES) | CMP(EQUAL)},
+    {MYSQL,  CLASS(INT) | CLASS(UINT) | DECIMALS, CMP_ANY},
+    {MYSQL,  DATES | CLASS(TIME),                 CMP_ANY},
+    {SQLITE, CLASS(INT),                          CMP_ANY},
+  };
+  /* clang-format on */
+
+  for (size_t i = 0; i < FED_LEN(table); i++)
+    if (table[i].dialect == dialect &&
+        term_fits(table[i].classes, table[i].compare, col))
+      return true;
+  /* Without an affinity 1 and 1.0 are equal, and two values. */
+  return dialect == SQLITE && col->class == FED_CLASS_ANY &&
+         col->textcmp == FED_TEXTCMP_BYTES && !col->collation &&
+         strchr("BD", declare_column_affinity(col)) != NULL;
+}
+
 const char *term_collation(const struct fed_column *col)
 {
   if (col->class == FED_CLASS_DECIMAL) return "decimal";

@@ -51,6 +51,9 @@ proc session_new {kind round} {
     transaction [chance 20] options [pick {{} {} {} pool_max=1}]]
   # A host may have a LIKE of its own.
   db eval "PRAGMA case_sensitive_like = [chance 20]"
+  # Small tables are grouped only if that is asked for.
+  unset -nocomplain ::env(FED_TEST_GROUP)
+  if {[chance 50]} { set ::env(FED_TEST_GROUP) 1 }
   set tables [random_tables $kind $round]
   dict set ::session tables $tables
   session_build $tables
