@@ -473,8 +473,7 @@ static void deparse_count(struct deparse_to *to, const struct plan *plan)
 {
   fed_str_add(to->sql, "count(*)");
   for (int i = 0; i < plan->nterm; i++) {
-    const struct fed_column *col =
-      &to->table->rel.col[plan_terms(plan)[i].col];
+    const struct fed_column *col = &to->table->rel.col[plan_terms(plan)[i].col];
 
     fed_str_add(to->sql, ", (SELECT ");
     fed_dialect_column(to->dialect, to->sql, col);
