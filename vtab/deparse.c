@@ -473,8 +473,7 @@ static void deparse_types(struct deparse_to *to, const struct plan *plan,
                           enum plan_ask ask)
 {
   for (int i = 0; i < plan->nterm; i++) {
-    const struct fed_column *col =
-      &to->table->rel.col[plan_terms(plan)[i].col];
+    const struct fed_column *col = &to->table->rel.col[plan_terms(plan)[i].col];
 
     if (!plan_asks_type(plan, ask, i)) continue;
     fed_str_add(to->sql, ", (SELECT ");

@@ -349,8 +349,7 @@ static int fetch_check_rewritten(struct fetch *fetch, struct fed_err *err)
   if (rc == SQLITE_OK)
     rc = fed_stmt_get(fetch->conn, FETCH_REWRITTEN, NULL, 0, false, &stmt,
                       &fetch->wait, err);
-  if (rc == SQLITE_OK)
-    rc = fed_stmt_execute(stmt, &name, 1, &fetch->wait, err);
+  if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, &name, 1, &fetch->wait, err);
   if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &fetch->wait, err);
   fed_str_release(&text);
   fed_stmt_put(stmt, rc == SQLITE_ROW || rc == SQLITE_DONE, &fetch->wait);

@@ -760,11 +760,16 @@ proc cte_query {} {
 proc compound_query {} {
   set op [pick {{ UNION ALL } { UNION ALL } { UNION } { INTERSECT } { EXCEPT }}]
   set parts {}
+  set sorts {}
   for {set i [pick {2 2 3}]} {$i} {incr i -1} {
     set a [list [make_source a [any_table]]]
-    lappend parts [list s [t SELECT [lindex [any_column $a] 0] AS o1 FROM] \
-      [from_of [lindex $a 0]] [where $a]]
+    lassign [any_column $a] c v column
+    lappend sorts [expr {[dict get $column name] eq "id" ? "id"
+                         : [dict get $column class]}]
+    lappend parts [list s [t SELECT $c AS o1 FROM] [from_of [lindex $a 0]] [where $a]]
   }
+  # The alias of a rowid has no collation, so that of the next part is taken.
+  if {"id" in $sorts && "decimal" in $sorts} { set op { UNION ALL } }
   set compound [list l $op {*}$parts]
   if {$op eq " UNION ALL "} { return $compound }
   # Which of the equal values is shown is anybody's choice.
