@@ -151,8 +151,8 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   fed_free(scan->place);
   fed_free(scan->want);
   scan->place = fed_calloc((size_t)table->rel.ncol, sizeof *scan->place);
-  scan->want =
-    fed_calloc((size_t)plan->ncol + 1 + (size_t)plan->nterm, sizeof *scan->want);
+  scan->want = fed_calloc((size_t)plan->ncol + 1 + (size_t)plan->nterm,
+                          sizeof *scan->want);
   if (!scan->place || !scan->want) return fed_err_nomem(err);
   for (int i = 0; i < table->rel.ncol; i++)
     scan->place[i] = -1;
