@@ -15,6 +15,9 @@ set mutate_queries 80
 # Mutants (as patterns of their names, see mutant_name) that cannot be noticed,
 # and why not.
 set equivalent {
+  {* decimal <> *} {plan.c leaves it here: SQLite says that it compares by BINARY}
+  {sqlite any* glob *} {both sides are the same library}
+  {mysql time like *} {no time has a letter, which LIKE could fold}
   {pg decimal like *} {rhs.c leaves every pattern over such numbers here}
   {pg decimal glob *} {rhs.c leaves every pattern over such numbers here}
   {mysql decimal like *} {rhs.c leaves every pattern over such numbers here}
@@ -117,6 +120,7 @@ proc mutate_run {kind} {
       seed [expr {$seed * 1000003 + [dict get $row row] * 100 + $s}]
       set ::wanted [dict create [dict get $row row] {=}]
       session_new $kind $s
+      db eval "PRAGMA case_sensitive_like = [expr {$s % 2}]"
       set alive [lmap mutant $alive {
         set found [mutant_hunt $row $mutant]
         if {$found eq ""} { set mutant } else {

@@ -550,6 +550,10 @@ proc wanted_term {a column op} {
       if {[chance 20]} { set v [pick {'abc' 'inf' 'NaN' '1.0e+300' 'a-' '12:'}] }
     }
     default {
+      # The one collation that differs for every text.
+      if {$op eq "<>" && [chance 30]} {
+        return [t $c <> '[string map {' ''} [text_of $v]] ' COLLATE RTRIM]
+      }
       if {[chance 15]} {
         return [list s [list v [t $c]] [t $op CAST($v AS [pick {REAL INTEGER NUMERIC}])]]
       }
