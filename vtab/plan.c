@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "vtab/explain.h"
+#include "vtab/part.h"
 
 /* A plan is narrowed and widened once each. */
 #define PLAN_IDS 3
@@ -104,97 +105,6 @@ bool plan_wants_limit(const sqlite3_index_info *info)
   return false;
 }
 
-static bool plan_is_text(enum term_op op, const char *a, const char *b, int n)
-{
-  return op == TERM_LIKE ? sqlite3_strnicmp(a, b, n) == 0
-                         : strncmp(a, b, (size_t)n) == 0;
-}
-
-/* The ends of the range of texts that begin as a pattern does. */
-struct plan_range {
-  int low, high; /* constraints, or -1 */
-};
-
-static bool plan_is_low(enum term_op op, const char *text, const char *pattern,
-                        int n)
-{
-  return plan_is_text(op, text, pattern, n) && !text[n];
-}
-
-static bool plan_is_high(enum term_op op, const char *text, const char *pattern,
-                         int n)
-{
-  int last = (unsigned char)pattern[n - 1];
-
-  if (op == TERM_LIKE && last >= 'A' && last <= 'Z') last += 'a' - 'A';
-  return plan_is_text(op, text, pattern, n - 1) &&
-         (unsigned char)text[n - 1] == last + 1 && !text[n];
-}
-
-/*
- * Find `>= 'ABC' AND < 'abd'`, under NOCASE, for LIKE 'abc%x': SQLite derives
- * it, and under BINARY from a GLOB.
- */
-static struct plan_range plan_range(sqlite3_index_info *info, int i,
-                                    enum term_op op, const char *pattern)
-{
-  const char *collation = op == TERM_LIKE ? "NOCASE" : "BINARY";
-  int n = (int)strcspn(pattern, op == TERM_LIKE ? "%_" : "*?[");
-  struct plan_range range = {-1, -1};
-
-  /* After '@' comes 'A', which under NOCASE is 'a': no tight range. */
-  if (n == 0 || (op == TERM_LIKE && pattern[n - 1] == '@')) return range;
-  for (int k = 0; k < info->nConstraint; k++) {
-    const struct sqlite3_index_constraint *c = &info->aConstraint[k];
-    sqlite3_value *value = NULL;
-    const char *text;
-
-    if (!c->usable || c->iColumn != info->aConstraint[i].iColumn ||
-        (c->op != SQLITE_INDEX_CONSTRAINT_GE &&
-         c->op != SQLITE_INDEX_CONSTRAINT_LT) ||
-        sqlite3_stricmp(sqlite3_vtab_collation(info, k), collation) ||
-        sqlite3_vtab_rhs_value(info, k, &value) != SQLITE_OK)
-      continue;
-    text = (const char *)sqlite3_value_text(value);
-    if (!text) continue;
-    if (c->op == SQLITE_INDEX_CONSTRAINT_GE) {
-      if (plan_is_low(op, text, pattern, n)) range.low = k;
-    } else if (plan_is_high(op, text, pattern, n)) {
-      range.high = k;
-    }
-  }
-  return range;
-}
-
-/*
- * Before 3.51 SQLite offers <>, IS NOT NULL, LIKE and GLOB to a table even
- * where they stand in the ON of a LEFT JOIN to another, whose rows they must
- * not lose. It offers a LIMIT only where there is no other. And where there is
- * the range of a pattern's beginning, every row that is wanted has that
- * beginning: so much can be asked for, if the range is taken as well. It then
- * tells SQLite that the plan waits for the other table, should it be of an ON
- * (plan_take_range), and is not usable when SQLite asks again. Whether there
- * is an outer join at all is known when the statement runs (plan->joins).
- */
-static enum plan_part plan_part(sqlite3_index_info *info, int i,
-                                enum term_op op, struct plan_range *range)
-{
-  sqlite3_value *value = NULL;
-  const char *pattern;
-
-  if (op != TERM_NE && op != TERM_NOTNULL && op != TERM_LIKE && op != TERM_GLOB)
-    return PLAN_WHOLE;
-  if (sqlite3_libversion_number() >= 3051000 || plan_wants_limit(info))
-    return PLAN_WHOLE;
-  if ((op != TERM_LIKE && op != TERM_GLOB) ||
-      sqlite3_vtab_rhs_value(info, i, &value) != SQLITE_OK)
-    return PLAN_NOTHING;
-  pattern = (const char *)sqlite3_value_text(value);
-  if (!pattern) return PLAN_NOTHING;
-  *range = plan_range(info, i, op, pattern);
-  return range->low >= 0 && range->high >= 0 ? PLAN_BEGINNING : PLAN_NOTHING;
-}
-
 /* Of a statement that is only explained this is known now. */
 static bool plan_is_outer(const struct fed_table *table)
 {
@@ -206,14 +116,14 @@ static const char *plan_term_bar(const struct fed_table *table,
                                  sqlite3_index_info *info, int i,
                                  const struct fed_column *col, enum term_op op)
 {
-  struct plan_range range;
+  struct part_range range;
 
   if (op <= TERM_GE && plan_has_text(col)) {
     if (sqlite3_stricmp(sqlite3_vtab_collation(info, i), term_collation(col)))
       return "the comparison has another collation than the column";
     if (op >= TERM_LT && !plan_is_utf8(table->fdb->db)) return PLAN_UTF16;
   }
-  if (plan_part(info, i, op, &range) == PLAN_NOTHING && plan_is_outer(table))
+  if (part_of(info, i, op, &range) == PLAN_NOTHING && plan_is_outer(table))
     return "this SQLite does not tell WHERE from the ON of a LEFT JOIN";
   if (op == TERM_LIKE && !plan_like_is_ascii(table->fdb->db))
     return "this connection has a LIKE of its own";
@@ -234,7 +144,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   int at = c->iColumn < 0 ? table->rowid : c->iColumn;
   const struct fed_column *col;
   sqlite3_value *literal = NULL;
-  struct plan_range range;
+  struct part_range range;
   const char *bar;
   enum term_fit fit;
   enum term_op op;
@@ -251,7 +161,7 @@ struct plan_verdict plan_term(const struct fed_table *table,
   term->col = (int16_t)at;
   term->op = (uint8_t)op;
   term->form = (uint8_t)term_planned(dialect, col, op).form;
-  term->surely = (uint8_t)plan_part(info, i, op, &range);
+  term->surely = (uint8_t)part_of(info, i, op, &range);
   term->in = op == TERM_EQ && sqlite3_vtab_in(info, i, -1);
   term->literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
   if (term->surely == PLAN_BEGINNING && plan_is_outer(table))
@@ -267,7 +177,7 @@ static void plan_add_term(struct plan *plan, sqlite3_index_info *info, int i,
   info->aConstraintUsage[i].argvIndex = plan->nterm;
 }
 
-/* Take an end of a pattern's range: not to send it, but see plan_part(). */
+/* Take an end of a pattern's range: not to send it, but see part.c. */
 static void plan_take_end(struct plan *plan, sqlite3_index_info *info, int i,
                           struct plan_term *terms, int16_t column)
 {
@@ -292,11 +202,10 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
   }
   for (int i = 0; i < info->nConstraint; i++) {
     int at = info->aConstraintUsage[i].argvIndex - 1;
-    struct plan_range range;
+    struct part_range range;
 
     if (at < 0 || terms[at].surely != PLAN_BEGINNING ||
-        plan_part(info, i, (enum term_op)terms[at].op, &range) !=
-          PLAN_BEGINNING)
+        part_of(info, i, (enum term_op)terms[at].op, &range) != PLAN_BEGINNING)
       continue;
     plan_take_end(plan, info, range.low, terms, terms[at].col);
     plan_take_end(plan, info, range.high, terms, terms[at].col);
