@@ -1,4 +1,6 @@
 /* conn: what every connection shares, whatever its driver. */
+#include <stdatomic.h>
+
 #include "base/mem.h"
 #include "drv/drv.h"
 
@@ -7,6 +9,13 @@ void fed_conn_init(struct fed_conn *conn, const struct fed_driver *drv)
   conn->drv = drv;
   conn->caps = drv->caps;
   fed_list_init(&conn->stmts);
+}
+
+void fed_conn_unlock(struct fed_conn *conn)
+{
+  static _Atomic int64_t last;
+
+  conn->locks = atomic_fetch_add(&last, 1) + 1;
 }
 
 int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,

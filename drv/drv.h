@@ -203,6 +203,7 @@ struct fed_conn {
   bool dirty;            /* session state may differ: reset before reuse */
   char version[48];      /* "PostgreSQL 15.18", given by open() */
   char snapshot[40];     /* name for others, given by begin(); else "" */
+  int64_t locks;         /* see fed_conn_unlock() */
   struct fed_list stmts; /* prepared statements kept for reuse (stmts.c) */
   int nstmts;
   void *lender; /* the pool's note on a lent connection (pool.c) */
@@ -431,6 +432,14 @@ int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,
 void fed_conn_close(struct fed_conn *conn);
 /* Forked child: free without the server noticing; NULL is fine. */
 void fed_conn_abandon(struct fed_conn *conn);
+
+/*
+ * The driver tells that the locks of what was read before may be gone: when a
+ * transaction begins, and when it goes back to a savepoint. conn->locks then is
+ * a number that it was on no connection before. While it stays the same, so do
+ * the locks of a transaction; 0: the driver does not tell.
+ */
+void fed_conn_unlock(struct fed_conn *conn);
 
 static inline enum fed_health fed_conn_health(struct fed_conn *conn, bool look)
 {

@@ -168,17 +168,17 @@ static int my_sleep_until(struct my_waiter *w, int asked, int64_t limit)
 /* What the coroutine asked for may end by read_timeout or write_timeout. */
 static int my_sleep(struct my_waiter *w, int asked)
 {
-  struct fed_awake *awake =
-    w->awake && asked & MYSQL_WAIT_READ ? &w->c->awake : NULL;
+  struct fed_mysql *c = w->c;
+  bool awake = w->awake && asked & MYSQL_WAIT_READ;
   int64_t limit = FED_WAIT_FOREVER;
   int came = MYSQL_WAIT_READ;
 
-  if (!awake || !fed_awake_begin(awake, fed_mysql_lib_socket(w->c->mysql))) {
+  if (!awake || !fed_awake_begin(&c->awake, fed_mysql_lib_socket(c->mysql))) {
     if (asked & MYSQL_WAIT_TIMEOUT)
-      limit = fed_clock_deadline(mysql_get_timeout_value_ms(w->c->mysql));
+      limit = fed_clock_deadline(mysql_get_timeout_value_ms(c->mysql));
     came = my_sleep_until(w, asked, limit);
   }
-  if (awake) fed_awake_end(awake);
+  if (awake) fed_awake_end(&c->awake);
   return came;
 }
 

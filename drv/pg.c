@@ -266,6 +266,7 @@ static int pg_begin(struct fed_conn *conn, const struct fed_begin *opts,
     return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
   pg->read_only = opts->read_only;
   pg->guarded = opts->guard;
+  fed_conn_unlock(conn);
   pg_begin_text(opts, &sql);
   if (fed_str_err(&sql, err) == SQLITE_OK)
     fed_pg_rows(pg, sql.s, pg_begin_row, pg, wait, err);
@@ -312,6 +313,7 @@ static int pg_rollback_to(struct fed_conn *conn, int level,
 {
   int rc = fed_pg_ready(fed_pg_of(conn), true, wait, err);
 
+  fed_conn_unlock(conn);
   return rc == SQLITE_OK ? fed_sqltx_rollback_to(conn, level, wait, err) : rc;
 }
 

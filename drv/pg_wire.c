@@ -404,6 +404,7 @@ static int pg_go_back(struct fed_pg_conn *pg, const struct fed_wait *wait,
 
   if (!pg->guarded || PQtransactionStatus(pg->link) != PQTRANS_INERROR)
     return SQLITE_OK;
+  fed_conn_unlock(&pg->base);
   if (!PQsendQuery(pg->link, "ROLLBACK TO SAVEPOINT " FED_PG_GUARD))
     return pg_lost(pg, err);
   return fed_pg_finish(pg, wait, NULL, NULL, &done, err);

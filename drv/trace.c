@@ -34,6 +34,7 @@ static int trace_after(struct trace_conn *t, int rc)
 {
   t->base.broken |= t->inner->broken;
   t->base.caps = t->inner->caps;
+  t->base.locks = t->inner->locks;
   return rc;
 }
 

@@ -80,9 +80,6 @@ void fed_view_failed(struct fed_view *view, const struct fed_conn *conn,
 /* Does it show SQLite's transaction, not a statement's? NULL: no. */
 bool fed_view_is_tx(const struct fed_view *view);
 
-/* Was the view told of `what` (not looked at) last? It is told now. */
-bool fed_view_told(struct fed_view *view, const void *what);
-
 /* Does a statement's view keep a connection that nobody uses now? */
 bool fed_tx_keeps(const struct fed_tx *tx);
 

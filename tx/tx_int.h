@@ -35,7 +35,6 @@ struct fed_view {
   char snapshot[40];   /* what other connections can join it by, or "" */
   bool over;           /* nobody may join; pins end as they come back */
   bool commit;         /* how they end */
-  const void *told;    /* see fed_view_told() */
   struct fed_err lost; /* why nothing can be read any more */
 };
 

@@ -25,14 +25,6 @@ bool fed_view_is_tx(const struct fed_view *view)
   return view && !view->stmt;
 }
 
-bool fed_view_told(struct fed_view *view, const void *what)
-{
-  bool told = view->told == what;
-
-  view->told = what;
-  return told;
-}
-
 static struct view_pin *view_pin(struct fed_list *node)
 {
   return FED_CONTAINER(node, struct view_pin, link);

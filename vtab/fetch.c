@@ -332,18 +332,20 @@ bool fetch_may_hide(const struct fetch *fetch)
 
 static int fetch_check_rewritten(struct fetch *fetch, struct fed_err *err)
 {
+  struct fed_table *table = fetch->table;
+  bool in_tx = fed_view_is_tx(fetch->view);
   struct fed_stmt *stmt = NULL;
   struct fed_value name;
   struct fed_str text;
   int rc;
 
   if (!fetch_may_hide(fetch)) return SQLITE_OK;
-  /* A transaction's lock ends where a read of it is cut off; a statement ends
-   * first, and may look up many keys that are not there. */
-  if (!fed_view_is_tx(fetch->view) && fed_view_told(fetch->view, fetch->table))
-    return SQLITE_OK;
+  /* Many keys may be looked up that are not there: the lock of one such read
+   * keeps the table as it is. But a read of a partitioned one locks only those
+   * of its partitions that it needs. */
+  if (table->locks && table->locks == fetch->conn->locks) return SQLITE_OK;
   fed_str_init(&text, FED_STR_SQL);
-  fed_dialect_relation(&fed_dialect_pg, &text, &fetch->table->rel);
+  fed_dialect_relation(&fed_dialect_pg, &text, &table->rel);
   rc = fed_str_err(&text, err);
   name = fed_value_text(text.s, (int64_t)text.len);
   if (rc == SQLITE_OK)
@@ -353,10 +355,14 @@ static int fetch_check_rewritten(struct fetch *fetch, struct fed_err *err)
   if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &fetch->wait, err);
   fed_str_release(&text);
   fed_stmt_put(stmt, rc == SQLITE_ROW || rc == SQLITE_DONE, &fetch->wait);
+  if (rc == SQLITE_DONE && table->rel.kind != FED_KIND_PARTITIONED)
+    table->locks = fetch->conn->locks;
   if (rc != SQLITE_ROW) return rc == SQLITE_DONE ? SQLITE_OK : rc;
   return fed_err_set(err, SQLITE_ERROR,
-                     "it has changed since the transaction began, which "
-                     "sees no row of it now: ROLLBACK, and run it again");
+                     "it has changed since the %s, which sees no row of it "
+                     "now: %srun it again",
+                     in_tx ? "transaction began" : "statement began",
+                     in_tx ? "ROLLBACK, and " : "");
 }
 
 /* ---- one attempt, or two ------------------------------------------------ */

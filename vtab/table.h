@@ -55,6 +55,7 @@ struct fed_table {
   int rowid;               /* column that is the rowid, or -1: hashed */
   double rows;             /* option rows=N; below 0 not given */
   int64_t used;            /* rows and look-ups: see stats.c */
+  int64_t locks;           /* conn->locks under which it was not rewritten */
   bool trusted;            /* found so once; stays so on this connection */
   struct fed_list cursors; /* every open struct scan */
   struct scan *spare;      /* a closed one, for the next to open, or NULL */
