@@ -77,7 +77,8 @@ void fed_view_return(struct fed_view *view, struct fed_conn *conn);
 void fed_view_failed(struct fed_view *view, const struct fed_conn *conn,
                      struct fed_err *err);
 
-/* Does it show SQLite's transaction, not a statement's? NULL: no. */
+/* Does it show the transaction that SQLite is in, not a statement's or one
+ * that is over? NULL: no. */
 bool fed_view_is_tx(const struct fed_view *view);
 
 /* Does a statement's view keep a connection that nobody uses now? */

@@ -22,7 +22,7 @@ struct fed_view *fed_view_new(struct fed_tx *tx, struct fed_server *server,
 
 bool fed_view_is_tx(const struct fed_view *view)
 {
-  return view && !view->stmt;
+  return view && !view->stmt && !view->over;
 }
 
 static struct view_pin *view_pin(struct fed_list *node)

@@ -428,7 +428,7 @@ static int probe_by_key(struct scan *scan, struct probe *probe,
   *served = true;
   probe->asked++;
   if (probe_knows(probe, key)) return probe_serve(scan, probe, key, err);
-  if (probe->rows.rows.memory > PROBE_MEM / 2 ||
+  if (probe->rows.rows.memory + probe->known.rows.memory > PROBE_MEM / 2 ||
       probe->known.n > PROBE_KNOWN_MAX)
     probe_forget_rows(probe);
   from = probe->known.n;

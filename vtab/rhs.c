@@ -339,8 +339,13 @@ static enum term_use rhs_decimal(const struct fed_dialect *dialect,
                                  struct term_now *now, bool plain, char buf[48],
                                  sqlite3_value *rhs, struct fed_value *value)
 {
+  bool number = value->type == FED_INT || value->type == FED_REAL;
+
   if (now->list && value->type != FED_BLOB)
     return rhs_decimal_key(dialect, col, buf, rhs, value);
+  /* That of a column without a type is below every text. */
+  if (number && !plain && (now->op == TERM_GT || now->op == TERM_GE))
+    return TERM_DROP;
   switch (value->type) {
   case FED_INT:
     return rhs_near(now, (double)value->i, value);
