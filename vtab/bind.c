@@ -233,6 +233,17 @@ static int bind_value(struct bind *bind, const struct fed_column *col,
   return rc;
 }
 
+/*
+ * Has the value no affinity of its own? A literal has none, nor has a
+ * parameter. But of `a <= b AND b = ?` SQLite makes `a <= ?`, with b's
+ * affinity, which may work on our column: then ? says that it is bound, and is
+ * none.
+ */
+static bool bind_is_plain(const struct plan_term *term, sqlite3_value *rhs)
+{
+  return term->literal || (!term->stands && sqlite3_value_frombind(rhs));
+}
+
 static int bind_term(struct bind *bind, const struct fed_table *table, int i,
                      sqlite3_value *rhs, struct fed_err *err)
 {
@@ -240,7 +251,7 @@ static int bind_term(struct bind *bind, const struct fed_table *table, int i,
   const struct plan_term *term = &plan_terms(bind->plan)[i];
   const struct fed_column *col = &table->rel.col[term->col];
   struct term_now *now = &bind->now[i];
-  bool plain = term->literal || sqlite3_value_frombind(rhs);
+  bool plain = bind_is_plain(term, rhs);
   struct fed_value value;
 
   *now = plan_now(term);

@@ -212,6 +212,29 @@ static void plan_take_terms(struct fed_table *table, struct plan *plan,
   }
 }
 
+/* Is it of consequence what affinity a value has that is bound? */
+static bool plan_minds(const struct fed_column *col,
+                       const struct plan_term *term)
+{
+  bool range = term->op >= TERM_LT && term->op <= TERM_GE;
+
+  if (term->literal || term->in || term->implied) return false;
+  if (col->class == FED_CLASS_DECIMAL) return true;
+  return range &&
+         (col->class == FED_CLASS_TEXT || col->class == FED_CLASS_CHAR ||
+          col->class == FED_CLASS_OTHER || col->class == FED_CLASS_ANY);
+}
+
+static void plan_take_values(const struct fed_table *table, struct plan *plan)
+{
+  for (int i = 0; i < plan->nterm; i++) {
+    struct plan_term *term = &plan_terms(plan)[i];
+
+    term->stands = plan_minds(&table->rel.col[term->col], term);
+    plan->stands |= term->stands;
+  }
+}
+
 static void plan_take_joins(struct plan *plan)
 {
   plan->joins = PLAN_JOINS_INNER;
@@ -511,6 +534,7 @@ static void plan_fill(struct fed_table *table, struct plan *plan,
 {
   plan_take_terms(table, plan, info, plan_terms(plan));
   plan_take_joins(plan);
+  plan_take_values(table, plan);
   plan_take_order(table, plan, info, plan_orders(plan));
   plan->count = info->colUsed == 0 && plan->nterm == 0 && plan->norder == 0 &&
                 !plan_wants_limit(info) && pushdown_is_on(table);

@@ -372,7 +372,7 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
 
   if (plan->looked) return;
   plan->looked = true;
-  if (!plan->sure && !plan->groups &&
+  if (!plan->sure && !plan->groups && !plan->stands &&
       shape_is_plain(table->fdb->db, table->schema, table->name))
     return;
   found = shape_of(table->fdb->db, &table->base, idxstr, &shape) == SQLITE_OK;
@@ -383,6 +383,7 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
     plan_terms(plan)[i].root = shape.source[i].root;
     plan_terms(plan)[i].db = (int16_t)shape.source[i].db;
     plan_terms(plan)[i].from = (int16_t)shape.source[i].col;
+    plan_terms(plan)[i].stands &= shape.source[i].converted;
   }
   plan->counts = plan->sure && use && !use->read && shape.counts;
   group_look(table, plan, &shape, use);
@@ -407,7 +408,8 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     struct plan *plan = plan_of(idxstr);
 
     scan->fetch.wait = fed_server_wait(server, &wait);
-    if (asks || plan->groups || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
+    if (asks || plan->groups || plan->stands ||
+        (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
         (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE) ||
         plan_is_probed(plan))
       scan_look(scan, idxstr, plan);

@@ -68,6 +68,8 @@ struct shape_reader {
   int ntable;
   struct shape_load load[SHAPE_LOADS];
   unsigned nload;
+  int number[SHAPE_SCANS]; /* registers that are made numbers */
+  int nnumber;
 };
 
 struct shape_row {
@@ -150,6 +152,24 @@ static void shape_local(struct shape_reader *r, const struct shape_row *row)
       (struct shape_load){row->p2, row->p1, -1};
 }
 
+/* Registers to which a numeric affinity is applied. */
+static void shape_affinity(struct shape_reader *r, const struct shape_row *row)
+{
+  for (int i = 0; row->p4 && i < row->p2 && row->p4[i]; i++) {
+    if (row->p4[i] < 'C') continue;
+    r->full |= r->nnumber == SHAPE_SCANS;
+    if (r->full) return;
+    r->number[r->nnumber++] = row->p1 + i;
+  }
+}
+
+static bool shape_is_number(const struct shape_reader *r, int reg)
+{
+  for (int i = 0; i < r->nnumber; i++)
+    if (r->number[i] == reg) return true;
+  return false;
+}
+
 static struct shape_source shape_source(struct shape_reader *r, int reg)
 {
   unsigned n = r->nload < SHAPE_LOADS ? r->nload : SHAPE_LOADS;
@@ -161,7 +181,8 @@ static struct shape_source shape_source(struct shape_reader *r, int reg)
 
     if (load->reg != reg) continue;
     if (!table || !table->whole) return none;
-    return (struct shape_source){table->root, table->db, load->col};
+    return (struct shape_source){
+      .root = table->root, .db = table->db, .col = load->col};
   }
   return none;
 }
@@ -180,8 +201,10 @@ static void shape_filter(struct shape_reader *r, const struct shape_row *row)
   if (!row->p4 || strcmp(row->p4, r->idxstr) != 0) return;
   r->found = true;
   /* P3 and the next are idxNum and the number of arguments. */
-  for (int i = 0; i < SHAPE_ARGS; i++)
+  for (int i = 0; i < SHAPE_ARGS; i++) {
     r->shape->source[i] = shape_source(r, row->p3 + 2 + i);
+    r->shape->source[i].converted = shape_is_number(r, row->p3 + 2 + i);
+  }
 }
 
 /* A jump back to `row->p2` repeats what lies between, but for what stands in
@@ -250,6 +273,7 @@ static void shape_flush(struct shape_reader *r)
   r->ncursor = r->nscan = r->nonce = r->ncall = r->nret = 0;
   r->ntable = 0;
   r->nload = 0;
+  r->nnumber = 0;
 }
 
 static void shape_reads(struct shape_use *use, const struct shape_row *row)
@@ -274,6 +298,7 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
   r->addr = row->addr;
   shape_once(r, row);
   shape_local(r, row);
+  if (shape_is(row, "Affinity")) shape_affinity(r, row);
   if (shape_is(row, "VOpen")) shape_open(r, row);
   if (shape_is(row, "VFilter")) shape_filter(r, row);
   if (shape_is(row, "Gosub")) shape_call(r, row);

@@ -22,12 +22,13 @@ struct shape_use {
 /* Whence an argument of the scan comes: a column of the present row of an
  * ordinary table that is read from its beginning to its end. */
 struct shape_source {
-  int root; /* page of the table; 0: from elsewhere */
-  int db;   /* number of the schema, as in PRAGMA database_list */
-  int col;  /* in the table, or -1: its rowid */
+  int root;       /* page of the table; 0: from elsewhere */
+  int db;         /* number of the schema, as in PRAGMA database_list */
+  int col;        /* in the table, or -1: its rowid */
+  bool converted; /* a numeric affinity is applied to it */
 };
 
-#define SHAPE_ARGS 8
+#define SHAPE_ARGS 32
 
 struct shape {
   sqlite3_stmt *stmt; /* NULL: several running ones look alike */

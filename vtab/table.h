@@ -416,6 +416,7 @@ struct plan_term {
   bool in;        /* the value is a list (sqlite3_vtab_in) */
   bool literal;   /* the value was known to be a literal */
   bool implied;   /* by another: never sent */
+  bool stands;    /* a bound value may stand for a column: see bind.c */
   uint8_t surely; /* enum plan_part; a BEGINNING is a pattern's */
   float part;     /* share of the rows that is expected to match */
   /* Whence its value comes, see struct shape_source; root 0: not known. */
@@ -483,6 +484,7 @@ struct plan {
    * all terms of its WHERE? */
   bool looked;
   enum plan_joins joins;
+  bool stands; /* a term has it */
   const void *group;
   bool counts;
   int16_t nwide; /* not 0: ncol was more, for not all columns are read */

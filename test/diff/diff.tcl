@@ -63,6 +63,10 @@ proc is_same_error {a b} {
 proc query_differs {tree parameters {quick 0}} {
   set kind [dict get $::session kind]
   set how [how_of $tree]
+  set ::local_rows 0
+  if {[takes_for_constant $tree] && [regexp {GROUP BY|DISTINCT} [render $tree]]} {
+    return [expr {$quick ? "skipped" : ""}]
+  }
   query_bind $parameters
   set local [answer [query_sql $tree main] $how]
   set ::local_rows [expr {[lindex $local 0] eq "rows" ? [llength [lindex $local 1]] : 0}]

@@ -68,11 +68,13 @@ proc smaller {node} {
 
 # How two answers are to be compared: ordered, any, or some (of the rows that
 # the query without LIMIT gives).
+# SQLite takes a text column that equals a number for a constant, and leaves it
+# out of ORDER BY and GROUP BY, though '0' and '0.0' both do.
+proc takes_for_constant {tree} {
+  regexp {(=|IS) CAST\([^)]* AS (INTEGER|REAL|NUMERIC)} [render $tree]
+}
 proc how_of {tree} {
-  # SQLite takes a text column that equals a number for a constant, and leaves
-  # it out of ORDER BY, though '0' and '0.0' both do.
-  set as_number {(=|IS) CAST\([^)]* AS (INTEGER|REAL|NUMERIC)}
-  if {[nodes_within total $tree] ne "" && ![regexp $as_number [render $tree]]} {
+  if {[nodes_within total $tree] ne "" && ![takes_for_constant $tree]} {
     return ordered
   }
   if {[nodes_within limit $tree] ne ""} { return some }
@@ -386,7 +388,7 @@ proc odd_term {sources} {
     1 {t $c}
     1 {t typeof($c) = typeof($v)}
     1 {t length($c) [pick {= > <}] length($v)}
-    1 {t abs($c) >= 5}
+    1 {t abs($c / 2) >= 5}
     1 {t coalesce($c, $v) = $v}
     1 {t CASE WHEN $c = $v THEN 1 WHEN $c IS NULL THEN NULL ELSE 0 END}
     1 {t CASE $c WHEN $v THEN 1 ELSE $c > $v END}
