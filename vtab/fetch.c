@@ -310,7 +310,7 @@ bool fetch_may_hide(const struct fetch *fetch)
 {
   const struct fed_relation *rel = &fetch->table->rel;
 
-  return fetch->view && fetch->server &&
+  return fetch->conn && fetch->view && fetch->server &&
          fed_server_driver(fetch->server)->dialect == &fed_dialect_pg &&
          (rel->kind == FED_KIND_TABLE || rel->kind == FED_KIND_PARTITIONED ||
           rel->kind == FED_KIND_MATVIEW);
