@@ -344,7 +344,10 @@ proc row_value {sources} {
       lassign [subquery_from {}] inner where
       set d1 [like_column $inner $a1]
       set d2 [like_column $inner $a2]
-      if {$d1 eq "" || $d2 eq ""} { return [compare $sources] }
+      # And over a key WITHOUT ROWID that has them in the other order.
+      if {$d1 eq "" || $d2 eq "" || [regexp {\mid\M} "$c1 $c2 $d1 $d2"]} {
+        return [compare $sources]
+      }
       list s [t ($c1, $c2) IN (SELECT $d1, $d2 FROM] [from_of $inner] [t )]
     }
     1 {t ($c1, $c2) IN (VALUES ($v1, $v2), ([near $v1], $v2))}
@@ -775,7 +778,9 @@ proc compound_query {} {
     lappend parts [list s [t SELECT $c AS o1 FROM] [from_of [lindex $a 0]] [where $a]]
   }
   # The alias of a rowid has no collation, so that of the next part is taken.
-  if {"id" in $sorts && "decimal" in $sorts} { set op { UNION ALL } }
+  if {"id" in $sorts && [llength [lsort -unique $sorts]] > 1} {
+    set op { UNION ALL }
+  }
   set compound [list l $op {*}$parts]
   if {$op eq " UNION ALL "} { return $compound }
   # Which of the equal values is shown is anybody's choice.
