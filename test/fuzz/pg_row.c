@@ -113,7 +113,7 @@ static long digits(const char **p, int n)
   return v;
 }
 
-static void skip(const char **p, char c)
+static void expect_char(const char **p, char c)
 {
   expect(*(*p)++ == c);
 }
@@ -127,9 +127,9 @@ static int64_t read_date(const char **p, bool bc)
   tm.tm_year = (int)digits(p, 4);
   expect(tm.tm_year > 0);
   tm.tm_year = (bc ? 1 - tm.tm_year : tm.tm_year) - 1900;
-  skip(p, '-');
+  expect_char(p, '-');
   tm.tm_mon = (int)digits(p, 2) - 1;
-  skip(p, '-');
+  expect_char(p, '-');
   tm.tm_mday = (int)digits(p, 2);
   same = tm;
   t = timegm(&same);
@@ -143,11 +143,11 @@ static int64_t read_time(const char **p)
   int64_t us = digits(p, 2) * INT64_C(3600000000);
   long part;
 
-  skip(p, ':');
+  expect_char(p, ':');
   part = digits(p, 2);
   expect(part < 60);
   us += part * INT64_C(60000000);
-  skip(p, ':');
+  expect_char(p, ':');
   part = digits(p, 2);
   expect(part < 60);
   us += part * INT64_C(1000000);
@@ -173,7 +173,7 @@ static void check_date(const struct fed_value *v, bool timestamp,
   int64_t at = read_date(&p, bc);
 
   if (timestamp) {
-    skip(&p, ' ');
+    expect_char(&p, ' ');
     at = at * INT64_C(86400000000) + read_time(&p);
   }
   expect(at == wanted && strcmp(p, bc ? " BC" : "") == 0);
