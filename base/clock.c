@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <time.h>
 
-#define AWAKE_US   80   /* the moment */
+#define AWAKE_US   200  /* the moment: as long as kernels wait before they halt */
 #define AWAKE_LOST 300  /* whoever yields for longer has met somebody */
 #define AWAKE_REST 128  /* answers to wait for asleep, if one came too late */
 #define AWAKE_LONG 4096 /* or if somebody was met */
