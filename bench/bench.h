@@ -141,6 +141,7 @@ struct contest {
   const char *cols;
   const char *sums; /* cols of BENCH_SUMS */
   enum bench_goal goal;
+  int warm;     /* rounds that do not count; 0: one */
   double limit; /* what the project wants of the ratio; 0: nothing */
   int64_t *key;
   int nkey;

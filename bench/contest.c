@@ -303,8 +303,8 @@ void contest_run(struct contest *c)
   int64_t before = 0;
   double start = bench_now();
 
-  /* Round -1 does not count: caches, connections, statements. */
-  for (int r = -1; r < BENCH_ROUNDS_MAX; r++) {
+  /* Rounds below 0 do not count: caches, connections, statements. */
+  for (int r = -(c->warm ? c->warm : 1); r < BENCH_ROUNDS_MAX; r++) {
     if (r >= rounds && bench_now() > start + CONTEST_SECONDS) break;
     for (int i = 0; i < c->n; i++) {
       struct entry *e = &c->entry[i];
