@@ -594,8 +594,9 @@ proc join_term {left right} {
   return [t $c [pick {= = = = = = = IS < > <=}] $d]
 }
 
-# Sources joined one after the other. A right or full join keeps to the part
-# that SQLite 3.40 gets right itself: it loses rows to LIKE and GLOB in ON.
+# Sources joined one after the other. Outer joins keep to the part that SQLite
+# 3.40 gets right itself: it loses rows to LIKE and GLOB in ON, in a left join
+# where they search an INTEGER PRIMARY KEY.
 proc joined_from {sources} {
   set node [list [from_of [lindex $sources 0]]]
   for {set i 1} {$i < [llength $sources]} {incr i} {
@@ -604,13 +605,17 @@ proc joined_from {sources} {
     set how [pick {JOIN JOIN JOIN {LEFT JOIN} {LEFT JOIN} {CROSS JOIN} , {RIGHT JOIN}
       {FULL JOIN}}]
     if {$i > 1 && $how in {{RIGHT JOIN} {FULL JOIN}}} { set how JOIN }
-    lappend node [t $how] [from_of $right]
-    if {$how eq ","} { continue }
+    if {$how eq ","} {
+      lappend node [t $how] [from_of $right]
+      continue
+    }
     set on [list [list b [join_term $left $right]]]
     if {[chance 30]} {
       lappend on [term [pick [list [list $right] [concat $left [list $right]] $left]] 2]
     }
-    lappend node [t ON] [list l { AND } {*}$on]
+    set on [list l { AND } {*}$on]
+    if {$how eq "LEFT JOIN" && [regexp {\mid\M.*(LIKE|GLOB)} [render $on]]} { set how JOIN }
+    lappend node [t $how] [from_of $right] [t ON] $on
   }
   return [list s {*}$node]
 }
