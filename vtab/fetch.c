@@ -86,9 +86,10 @@ void fetch_close(struct fetch *fetch, struct fetch *heir)
 /* What a failed read means to its readers. */
 static int fetch_failed(struct fetch *fetch, struct fed_err *err)
 {
-  table_context(fetch->table, err);
+  /* Other tables' reads will hear of a lost view, too. */
   if (fetch->view && fetch->conn)
     fed_view_failed(fetch->view, fetch->conn, err);
+  table_context(fetch->table, err);
   return err->rc;
 }
 

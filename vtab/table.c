@@ -97,6 +97,16 @@ static bool table_seems_changed(const struct fed_err *err)
                                      strstr(err->msg, "no such column: "));
 }
 
+/* The pool's errors name the server already. */
+static bool table_server_named(const struct fed_table *table,
+                               const struct fed_err *err)
+{
+  char named[FED_SERVER_NAME_MAX + 16];
+
+  sqlite3_snprintf(sizeof named, named, "server '%s': ", table->server);
+  return sqlite3_strnicmp(err->msg, named, (int)strlen(named)) == 0;
+}
+
 void table_context(const struct fed_table *table, struct fed_err *err)
 {
   char name[512];
@@ -112,8 +122,11 @@ void table_context(const struct fed_table *table, struct fed_err *err)
   if (table_seems_changed(err))
     fed_err_suffix(err, "; if the table has changed: SELECT fed_refresh('%s')",
                    name);
-  fed_err_prefix(err, "table '%s.%s' on server '%s': ", table->schema,
-                 table->name, table->server);
+  if (table_server_named(table, err))
+    fed_err_prefix(err, "table '%s.%s' on ", table->schema, table->name);
+  else
+    fed_err_prefix(err, "table '%s.%s' on server '%s': ", table->schema,
+                   table->name, table->server);
 }
 
 /* By its name, when it is asked for first or has become another. */
