@@ -59,6 +59,18 @@ static int tx_enter(struct fed_tx *tx, bool *in, struct fed_err *err)
   return fed_observer_enlist(tx, in, err);
 }
 
+/* Does a statement run that began outside of a transaction? */
+static bool tx_has_statement(const struct fed_tx *tx)
+{
+  FED_LIST_EACH(node, &tx->views)
+  {
+    const struct fed_view *view = FED_CONTAINER(node, struct fed_view, link);
+
+    if (view->stmt && !view->over) return true;
+  }
+  return false;
+}
+
 bool fed_tx_asks(struct fed_tx *tx, struct fed_server *server)
 {
   unsigned caps = fed_server_driver(server)->caps;
@@ -66,6 +78,7 @@ bool fed_tx_asks(struct fed_tx *tx, struct fed_server *server)
   bool in;
 
   if (!(caps & (FED_CAP_SNAPSHOT | FED_CAP_MANY))) return false;
+  if (tx_has_statement(tx)) return true;
   fed_err_init(&later);
   return tx_enter(tx, &in, &later) == SQLITE_OK && !in;
 }
@@ -79,9 +92,10 @@ int fed_tx_view(struct fed_tx *tx, struct fed_server *server, const void *stmt,
 
   *out = NULL;
   if (rc != SQLITE_OK) return rc;
-  if (in) stmt = NULL;
   if (!in && !stmt) return SQLITE_OK;
-  view = tx_find(tx, server, stmt);
+  view = stmt ? tx_find(tx, server, stmt) : NULL;
+  if (in) stmt = NULL;
+  if (!view) view = tx_find(tx, server, stmt);
   if (!view) view = fed_view_new(tx, server, stmt, err);
   if (!view) return err->rc;
   view->refs++;

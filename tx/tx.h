@@ -41,17 +41,18 @@ void fed_tx_observe(struct fed_tx *tx);
 void fed_tx_unobserve(struct fed_tx *tx);
 
 /*
- * Is fed_tx_view() going to ask for the statement? Not in a transaction, and
- * not of a server where two connections cannot show the same.
+ * Is fed_tx_view() going to ask for the statement? Not in a transaction, but
+ * for one that ran before it began, and not of a server where two connections
+ * cannot show the same.
  */
 bool fed_tx_asks(struct fed_tx *tx, struct fed_server *server);
 
 /*
  * What a read of `server` that begins now has to see: in a transaction, its
  * view. Otherwise that of statement `stmt`, which reads the server more than
- * once (NULL: it does not). *out NULL: any connection will do. Else one
- * reference, to be dropped when the reading cursor closes: a statement's view
- * ends with the last one.
+ * once (NULL: it does not); it keeps that behind a BEGIN, as SQLite would.
+ * *out NULL: any connection will do. Else one reference, to be dropped when the
+ * reading cursor closes: a statement's view ends with the last one.
  */
 int fed_tx_view(struct fed_tx *tx, struct fed_server *server, const void *stmt,
                 struct fed_view **out, struct fed_err *err);
