@@ -268,10 +268,11 @@ static bool pool_alive(struct pool_slot *slot, int64_t now,
   struct fed_err ignored;
 
   /* It was looked at when it came back; what happens within a blink shows
-   * when it is used, and a scan tries again then. But that a file was replaced
-   * by another never shows. */
+   * when it is used, and who used it tries again: with one that is looked at.
+   * But that a file was replaced by another never shows. */
   if (!slot->conn->drv->is_file && idle < FED_WAIT_SLICE &&
-      idle < slot->server->opts.validate_after)
+      idle < slot->server->opts.validate_after &&
+      slot->used_ms > atomic_load(&slot->server->broken_ms))
     return true;
   if (fed_conn_health(slot->conn, true) != FED_HEALTH_CLEAN) return false;
   if (idle < slot->server->opts.validate_after) return true;
@@ -520,6 +521,7 @@ void fed_pool_put(struct fed_conn *conn)
   if (!close) close = broken = !pool_clean(slot, now);
   slot->used_ms = now;
   slot->next = NULL;
+  if (broken) atomic_store(&slot->server->broken_ms, now);
   fed_pool_lock();
   if (!slot->server->current) close = true;
   slot->server->counters.broken += broken;

@@ -87,6 +87,7 @@ struct fed_server {
   int count[POOL_NSTATES];
   struct fed_list waiters;
   int waiting;
+  _Atomic int64_t broken_ms; /* when one was broken; others may be, too */
   struct pool_counters counters;
   enum server_health health;
   unsigned caps;

@@ -10,21 +10,54 @@ static void catalog_context(struct fed_server *server, int rc,
     fed_err_prefix(err, "server '%s': ", fed_server_name(server));
 }
 
-int catalog_list(struct fed_db *fdb, struct fed_server *server,
-                 const struct fed_scope *scope, struct fed_catalog *out,
-                 struct fed_err *err)
+/* Ask for what `scope` names, or with NULL for the columns of `sql`. *lost: the
+ * connection was. */
+static int catalog_ask(struct fed_db *fdb, struct fed_server *server,
+                       const struct fed_scope *scope, struct fed_catalog *cat,
+                       const char *sql, struct fed_relation *rel,
+                       const struct fed_wait *wait, bool *lost,
+                       struct fed_err *err)
 {
-  struct fed_wait forever = fed_db_wait(fdb);
-  struct fed_wait wait = fed_server_wait(server, &forever);
   struct fed_conn *conn = NULL;
-  int rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
+  int rc = fetch_lease(fdb, server, NULL, wait, &conn, err);
 
+  *lost = false;
   if (rc == SQLITE_OK) {
-    rc = fed_conn_catalog(conn, scope, out, &wait, err);
+    rc = scope ? fed_conn_catalog(conn, scope, cat, wait, err)
+               : fed_conn_describe(conn, sql, rel, wait, err);
+    *lost = rc == SQLITE_IOERR && conn->broken;
     catalog_context(server, rc, err);
   }
   fed_pool_put(conn);
   return rc;
+}
+
+/* Nothing is changed by it: where a connection broke while it lay idle it is
+ * tried once more. */
+static int catalog_get(struct fed_db *fdb, struct fed_server *server,
+                       const struct fed_scope *scope, struct fed_catalog *cat,
+                       const char *sql, struct fed_relation *rel,
+                       struct fed_err *err)
+{
+  struct fed_wait forever = fed_db_wait(fdb);
+  struct fed_wait wait = fed_server_wait(server, &forever);
+  bool lost;
+  int rc = catalog_ask(fdb, server, scope, cat, sql, rel, &wait, &lost, err);
+
+  if (!lost) return rc;
+  fed_err_clear(err);
+  if (scope)
+    fed_catalog_release(cat);
+  else
+    fed_relation_release(rel);
+  return catalog_ask(fdb, server, scope, cat, sql, rel, &wait, &lost, err);
+}
+
+int catalog_list(struct fed_db *fdb, struct fed_server *server,
+                 const struct fed_scope *scope, struct fed_catalog *out,
+                 struct fed_err *err)
+{
+  return catalog_get(fdb, server, scope, out, NULL, NULL, err);
 }
 
 /* No such table: say which there are that are spelt nearly so. */
@@ -96,17 +129,12 @@ int catalog_query(struct fed_db *fdb, struct fed_server *server,
                   const char *sql, struct fed_relation *out,
                   struct fed_err *err)
 {
-  struct fed_wait forever = fed_db_wait(fdb);
-  struct fed_wait wait = fed_server_wait(server, &forever);
-  struct fed_conn *conn = NULL;
-  int rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
+  int rc = catalog_get(fdb, server, NULL, NULL, sql, out, err);
 
   if (rc == SQLITE_OK) {
-    rc = fed_conn_describe(conn, sql, out, &wait, err);
-    if (rc == SQLITE_OK) rc = catalog_unique(conn->drv->dialect, out, err);
+    rc = catalog_unique(fed_server_driver(server)->dialect, out, err);
     catalog_context(server, rc, err);
   }
-  fed_pool_put(conn);
   if (rc != SQLITE_OK) {
     fed_relation_release(out);
     return rc;

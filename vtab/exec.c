@@ -62,9 +62,10 @@ static int exec_check(const char *sql, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/* *unsent: the connection was lost before the statement was executed. */
 static int exec_run(struct fed_conn *conn, const char *sql,
                     const struct fed_value *args, int n,
-                    const struct fed_wait *wait, int64_t *changes,
+                    const struct fed_wait *wait, int64_t *changes, bool *unsent,
                     struct fed_err *err)
 {
   struct fed_wait cleanup = {.deadline = fed_clock_deadline(5000)};
@@ -80,8 +81,27 @@ static int exec_run(struct fed_conn *conn, const char *sql,
   if (rc == SQLITE_DONE) *changes = stmt->changes;
   fed_stmt_put(stmt, false, &cleanup);
   if (rc == SQLITE_DONE) return SQLITE_OK;
+  *unsent = !stmt && conn->broken && rc == SQLITE_IOERR;
   if (conn->broken && stmt)
     fed_err_suffix(err, "; the statement may have been carried out");
+  return rc;
+}
+
+static int exec_lent(struct fed_db *fdb, struct fed_server *server,
+                     const char *sql, const struct fed_value *args, int n,
+                     const struct fed_wait *wait, int64_t *changes,
+                     bool *unsent, struct fed_err *err)
+{
+  struct fed_conn *conn = NULL;
+  int rc = fetch_lease(fdb, server, NULL, wait, &conn, err);
+
+  *unsent = false;
+  if (rc == SQLITE_OK) {
+    rc = exec_run(conn, sql, args, n, wait, changes, unsent, err);
+    if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)
+      fed_err_prefix(err, "server '%s': ", fed_server_name(server));
+  }
+  fed_pool_put(conn);
   return rc;
 }
 
@@ -91,8 +111,8 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
 {
   struct fed_wait forever = fed_db_wait(fdb);
   struct fed_server *server = NULL;
-  struct fed_conn *conn = NULL;
   struct fed_wait wait;
+  bool unsent;
   int rc = exec_check(sql, err);
 
   if (rc != SQLITE_OK) return rc;
@@ -104,14 +124,13 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
   rc = fed_server_find(name, &server, err);
   if (rc != SQLITE_OK) return rc;
   wait = fed_server_wait(server, &forever);
-  rc = fetch_lease(fdb, server, NULL, &wait, &conn, err);
-  if (rc == SQLITE_OK) {
-    rc = exec_run(conn, sql, args, n, &wait, changes, err);
-    probe_forget(fdb);
-    if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)
-      fed_err_prefix(err, "server '%s': ", fed_server_name(server));
+  rc = exec_lent(fdb, server, sql, args, n, &wait, changes, &unsent, err);
+  /* The connection broke while it lay idle. */
+  if (unsent) {
+    fed_err_clear(err);
+    rc = exec_lent(fdb, server, sql, args, n, &wait, changes, &unsent, err);
   }
-  fed_pool_put(conn);
+  probe_forget(fdb);
   fed_server_unref(server);
   return rc;
 }

@@ -502,6 +502,25 @@ static void test_ages(void)
   check(fed_pool_shutdown() == 0, "shutdown");
 }
 
+/* Where one was broken, those that were idle then are looked at. */
+static void test_doubt(void)
+{
+  struct fed_conn *a, *b, *c;
+
+  define("p", "fake://h/d", NULL, NULL);
+  get("p", &a);
+  get("p", &b);
+  fed_pool_put(a);
+  b->broken = true;
+  fed_pool_put(b);
+  dead = true;
+  get("p", &c);
+  dead = false;
+  check(row("p").opened_total == 3 && open_now == 1, "lent unseen");
+  fed_pool_put(c);
+  check(fed_pool_shutdown() == 0, "shutdown");
+}
+
 static void test_errors(void)
 {
   struct fed_server_row *rows;
@@ -660,6 +679,7 @@ int main(void)
   setenv("DBFED_CONFIG", "", 1);
   test_limit();
   test_ages();
+  test_doubt();
   test_errors();
   test_fair();
   test_log();
