@@ -179,6 +179,8 @@ static int my_sleep(struct my_waiter *w, int asked)
     came = my_sleep_until(w, asked, limit);
   }
   if (awake) fed_awake_end(&c->awake);
+  /* Of what follows the first bytes, data without end might come. */
+  w->awake = false;
   return came;
 }
 
