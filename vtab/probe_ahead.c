@@ -87,6 +87,17 @@ static store_pos ahead_from(struct probe *probe, const struct scan *lead)
   return probe->next;
 }
 
+/* End looking at its rows, be it with an error: the cursor may be another
+ * statement's, which goes on. */
+static int ahead_back(struct scan *lead, int rc, struct fed_err *err)
+{
+  struct fed_err later = FED_ERR_INIT;
+  bool failed = rc != SQLITE_OK && rc != SQLITE_DONE && rc != SQLITE_ROW;
+  int back = scan_peeked(lead, failed ? &later : err);
+
+  return failed ? rc : back;
+}
+
 /* The cursor whose rows bring the keys of one that is served. */
 static struct scan *ahead_behind(const struct scan *lead)
 {
@@ -156,7 +167,7 @@ static int ahead_beyond(struct scan *scan, struct probe *probe,
   }
   probe->looked += probe->known.n - before;
   probe->misses = probe->known.n > before ? 0 : probe->misses + 1;
-  if (rc == SQLITE_OK || rc == SQLITE_DONE) rc = scan_peeked(from, err);
+  rc = ahead_back(from, rc, err);
   fed_free(row);
   return rc;
 }
@@ -210,7 +221,7 @@ int probe_look_ahead(struct scan *scan, struct probe *probe,
   /* The rows of a list are those of keys to come: it goes on behind them. */
   if (rc == SQLITE_DONE && (probe->list == 0 || probe->known.n == before))
     rc = ahead_beyond(scan, probe, lead, probe->batch - n, &bytes, err);
-  if (rc == SQLITE_OK || rc == SQLITE_DONE) rc = scan_peeked(lead, err);
+  rc = ahead_back(lead, rc, err);
   fed_free(row);
   return rc;
 }
