@@ -260,6 +260,7 @@ static bool plan_is_sure(const struct fed_table *table, const struct plan *plan,
   struct fed_value value;
   sqlite3_value *literal;
   struct term_now now;
+  enum term_use use;
   char buf[48];
 
   if (at < 0 || term->in || term->is || term->implied ||
@@ -272,8 +273,10 @@ static bool plan_is_sure(const struct fed_table *table, const struct plan *plan,
   if (term->op == TERM_ISNULL || term->op == TERM_NOTNULL) return true;
   if (sqlite3_vtab_rhs_value(info, i, &literal) != SQLITE_OK) return false;
   now = term_planned(plan->dialect, col, (enum term_op)term->op);
-  return term_value(plan->dialect, col, &now, literal, true, buf, &value) !=
-         TERM_DROP;
+  use = term_value(plan->dialect, col, &now, literal, true, buf, &value);
+  if (use == TERM_BIND && now.op == TERM_EQ)
+    return !rhs_rounds(plan->dialect, col, &value);
+  return use != TERM_DROP;
 }
 
 /*

@@ -303,6 +303,23 @@ static int rhs_scale(const struct fed_column *col)
   return scale;
 }
 
+bool rhs_rounds(const struct fed_dialect *dialect, const struct fed_column *col,
+                const struct fed_value *value)
+{
+  int scale;
+  double power;
+
+  if (dialect != &fed_dialect_mysql) return false;
+  if (col->class == FED_CLASS_TIME || col->class == FED_CLASS_TIMESTAMP ||
+      col->class == FED_CLASS_TIMESTAMPTZ)
+    return value->type == FED_TEXT &&
+           memchr(value->p, '.', (size_t)value->size) != NULL;
+  if (col->class != FED_CLASS_DECREAL || value->type != FED_REAL) return false;
+  scale = rhs_scale(col);
+  power = pow(10, scale);
+  return scale < 0 || round(value->r * power) / power != value->r;
+}
+
 /*
  * A value of a list. A range cannot be one of many; but of the numbers that
  * the column can hold, at most one is near it.

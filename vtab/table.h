@@ -375,6 +375,14 @@ enum term_use term_value_of(const struct fed_dialect *dialect,
                             const struct fed_column *col, struct term_now *now,
                             bool plain, char buf[48], struct fed_value *value);
 
+/*
+ * May the server look the column up by another value than this one? MariaDB
+ * makes it the indexed column's own first, and asks no more: 12:00:00.5 finds
+ * 12:00:00. What it then finds is a superset.
+ */
+bool rhs_rounds(const struct fed_dialect *dialect, const struct fed_column *col,
+                const struct fed_value *value);
+
 /* Around a value of the form FORM_NEAR. */
 void rhs_bounds(double r, struct fed_value *low, struct fed_value *high);
 
