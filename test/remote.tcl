@@ -146,11 +146,11 @@ proc typed_rows {sql} {
   set rows {}
   try {
     uplevel #0 [list db eval $sql __row {
-      lappend ::__rows [lmap c $::__row(*) { typed $::__row($c) }]
+      lappend ::__rows [lmap ::__c $::__row(*) { typed $::__row($::__c) }]
     }]
     if {[info exists ::__rows]} { set rows $::__rows }
   } finally {
-    unset -nocomplain ::__rows ::__row
+    unset -nocomplain ::__rows ::__row ::__c
     db nullvalue NULL
   }
   return $rows
