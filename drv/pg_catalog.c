@@ -427,6 +427,7 @@ struct pg_describing {
   struct fed_relation *out;
   const PGresult *res;
   int n; /* columns told so far */
+  bool unicode;
 };
 
 static int pg_describe_row(void *ctx, PGresult *row, struct fed_err *err)
@@ -440,6 +441,7 @@ static int pg_describe_row(void *ctx, PGresult *row, struct fed_err *err)
   if (!col) return fed_err_nomem(err);
   col->class = fed_pg_class(PQftype(d->res, i), PQfmod(d->res, i));
   col->textcmp = pg_textcmp(col->class, pg_true(row, 1), false);
+  col->unicode = d->unicode;
   return SQLITE_OK;
 }
 
@@ -447,7 +449,8 @@ static int pg_describe_columns(struct fed_pg_conn *pg, const PGresult *res,
                                struct fed_relation *out,
                                const struct fed_wait *wait, struct fed_err *err)
 {
-  struct pg_describing d = {.out = out, .res = res};
+  struct pg_describing d = {
+    .out = out, .res = res, .unicode = pg_is_unicode(pg->link)};
   struct fed_str oids, mods;
   const char *params[2];
   int rc;

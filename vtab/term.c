@@ -208,11 +208,14 @@ struct term_now term_planned(const struct fed_dialect *dialect,
 enum term_form term_sorts(const struct fed_dialect *dialect,
                           const struct fed_column *col)
 {
-  for (size_t i = 0; i < FED_LEN(term_sort_table); i++)
+  enum term_form form = FORM_NONE;
+
+  for (size_t i = 0; i < FED_LEN(term_sort_table) && form == FORM_NONE; i++)
     if (term_sort_table[i].dialect == dialect &&
         term_fits(term_sort_table[i].classes, term_sort_table[i].compare, col))
-      return (enum term_form)term_sort_table[i].form;
-  return FORM_NONE;
+      form = (enum term_form)term_sort_table[i].form;
+  /* The bytes of another encoding may be in another order than ours. */
+  return form == FORM_TEXT && !col->unicode ? FORM_NONE : form;
 }
 
 /*
@@ -323,7 +326,8 @@ static enum term_form term_row_sorts(const struct term_row *row)
   for (int class = 0; class < FED_CLASS_COUNT; class ++)
     for (int compare = 0; compare < 4; compare++) {
       struct fed_column col = {.class = (enum fed_class) class,
-                               .textcmp = (enum fed_textcmp)compare};
+                               .textcmp = (enum fed_textcmp)compare,
+                               .unicode = true};
       enum term_form now = term_sorts(row->dialect, &col);
 
       if (term_find(row->dialect, &col) != row) continue;
