@@ -53,16 +53,17 @@ static enum term_use rhs_fraction(enum term_op *op, double r,
 
 /*
  * Integers that the server takes for something else: MySQL reads YEAR 24 as
- * 2024, and to PostgreSQL an oid out of its range is an error.
+ * 2024, and to PostgreSQL an oid out of its range is an error, by whatever
+ * domain it is one.
  */
 static bool rhs_misread(const struct fed_dialect *dialect,
                         const struct fed_column *col, int64_t i)
 {
   if (dialect == &fed_dialect_mysql && !sqlite3_strnicmp(col->type, "year", 4))
     return i < 1901 || i > 2155;
-  if (dialect == &fed_dialect_pg && strcmp(col->type, "oid") == 0)
-    return i < 0 || i > UINT32_MAX;
-  return false;
+  return dialect == &fed_dialect_pg && (i < 0 || i > UINT32_MAX) &&
+         strcmp(col->type, "smallint") && strcmp(col->type, "integer") &&
+         strcmp(col->type, "bigint");
 }
 
 static enum term_use rhs_integer(const struct fed_dialect *dialect,
@@ -235,7 +236,7 @@ static enum term_use rhs_as_text(struct term_now *now,
                                  const struct fed_value *value)
 {
   for (int64_t i = 0; i < value->size; i++)
-    if (value->p[i] <= 0) return TERM_DROP;
+    if ((signed char)value->p[i] <= 0) return TERM_DROP;
   now->form = FORM_TEXT;
   return TERM_BIND;
 }
