@@ -202,8 +202,11 @@ static void shape_filter(struct shape_reader *r, const struct shape_row *row)
   r->found = true;
   /* P3 and the next are idxNum and the number of arguments. */
   for (int i = 0; i < SHAPE_ARGS; i++) {
-    r->shape->source[i] = shape_source(r, row->p3 + 2 + i);
-    r->shape->source[i].converted = shape_is_number(r, row->p3 + 2 + i);
+    struct shape_source *to = &r->shape->source[i];
+    bool converted = to->converted; /* in another scan with the same text */
+
+    *to = shape_source(r, row->p3 + 2 + i);
+    to->converted = converted || shape_is_number(r, row->p3 + 2 + i);
   }
 }
 
@@ -361,6 +364,8 @@ int shape_of(sqlite3 *db, const sqlite3_vtab *vtab, const char *idxstr,
     memset(&shape, 0, sizeof shape);
     if (shape_read(db, sql, &r) != SQLITE_OK || !r.found || r.full) continue;
     if (!shape_use(&shape, vtab)) continue;
+    for (int i = 0; i < SHAPE_ARGS; i++)
+      shape.source[i].converted |= out->source[i].converted;
     *out = shape;
     out->stmt = found++ ? NULL : stmt;
   }

@@ -25,7 +25,7 @@ struct shape_source {
   int root;       /* page of the table; 0: from elsewhere */
   int db;         /* number of the schema, as in PRAGMA database_list */
   int col;        /* in the table, or -1: its rowid */
-  bool converted; /* a numeric affinity is applied to it */
+  bool converted; /* a numeric affinity is applied to it, in any such scan */
 };
 
 #define SHAPE_ARGS 32
