@@ -5,10 +5,10 @@
 #include <sched.h>
 #include <time.h>
 
-#define AWAKE_US 200   /* the moment: as long as kernels wait before they halt \
-                        */
-#define AWAKE_LOST 300 /* whoever yields for longer has met somebody */
-#define AWAKE_REST 128 /* answers to wait for asleep, if one came too late */
+/* The moment, in us: as long as Linux' haltpoll waits before it halts. */
+#define AWAKE_US   200
+#define AWAKE_LOST 300  /* whoever yields for longer has met somebody */
+#define AWAKE_REST 128  /* answers to wait for asleep, if one came too late */
 #define AWAKE_LONG 4096 /* or if somebody was met */
 
 int64_t fed_clock_us(void)
