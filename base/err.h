@@ -17,6 +17,7 @@
 struct fed_err {
   int rc;           /* SQLITE_OK, or what the function returned */
   int native;       /* the server's own number (MySQL errno), or 0 */
+  int position;     /* where in the SQL: its character from 1 on; 0 unknown */
   char sqlstate[6]; /* five characters, or "" */
   char msg[1024];   /* UTF-8, cut at a character where too long */
 };
@@ -30,7 +31,7 @@ struct fed_err {
  * per look-up. */
 static inline void fed_err_init(struct fed_err *err)
 {
-  err->rc = err->native = 0;
+  err->rc = err->native = err->position = 0;
   err->sqlstate[0] = err->msg[0] = 0;
 }
 

@@ -48,6 +48,24 @@ void fed_conn_abandon(struct fed_conn *conn)
   if (conn) conn->drv->abandon(conn);
 }
 
+int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
+                 const struct fed_wait *wait, struct fed_err *err)
+{
+  char *text;
+  int rc;
+
+  /* Else what stands behind it would silently not be run. */
+  if (memchr(sql, 0, size))
+    return fed_err_set(err, SQLITE_ERROR, "the statement has a zero byte");
+  text = fed_alloc(size + 1); /* comes zeroed */
+  if (!text) return fed_err_nomem(err);
+  memcpy(text, sql, size);
+  conn->dirty = true;
+  rc = conn->drv->run(conn, text, wait, err);
+  fed_free(text);
+  return rc;
+}
+
 int fed_conn_reset(struct fed_conn *conn, const struct fed_wait *wait,
                    struct fed_err *err)
 {

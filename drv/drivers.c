@@ -24,6 +24,15 @@ const struct fed_driver *const fed_drivers[] = {
   NULL,
 };
 
+#ifndef FED_WITH_SQLITE
+int fed_sqlite_borrow(struct fed_conn **out, sqlite3 *db, struct fed_err *err)
+{
+  (void)db;
+  *out = NULL;
+  return fed_err_set(err, SQLITE_ERROR, "built without the sqlite driver");
+}
+#endif
+
 const struct fed_driver *fed_driver_find(const char *scheme)
 {
   for (int i = 0; fed_drivers[i]; i++)

@@ -288,6 +288,14 @@ struct fed_driver {
   int (*exec)(struct fed_conn *conn, const char *sql,
               const struct fed_wait *wait, struct fed_err *err);
   /*
+   * Run one statement of the user's text, of any kind, in the server's plain
+   * text protocol. Rows are thrown away as they come. What moves data to or
+   * from the client (COPY .. STDIN, LOAD DATA LOCAL) is an error. One that had
+   * succeeded before it could be stopped is a success.
+   */
+  int (*run)(struct fed_conn *conn, const char *sql,
+             const struct fed_wait *wait, struct fed_err *err);
+  /*
    * Prepare `sql`. With `want`, the result must have `nwant` columns and each
    * must be decodable to that class: anything else is SQLITE_SCHEMA, found
    * here or at execute(). With want NULL the driver chooses by wire type.
@@ -428,6 +436,13 @@ int fed_fault_wrap(struct fed_conn **out, struct fed_conn *inner,
 /* Connect; on error the message is scrubbed of every secret of `dsn`. */
 int fed_conn_open(struct fed_conn **out, const struct fed_dsn *dsn,
                   const struct fed_wait *wait, struct fed_err *err);
+/*
+ * A connection over a handle that stays its owner's: close() leaves it open,
+ * and in no transaction if it was in none. No setting or handler of it is
+ * changed, so a wait ends early only while a lock is awaited, or between rows;
+ * sqlite3_interrupt() works as ever. Without the driver: SQLITE_ERROR.
+ */
+int fed_sqlite_borrow(struct fed_conn **out, sqlite3 *db, struct fed_err *err);
 /* Finalize what is kept and close; NULL is fine. */
 void fed_conn_close(struct fed_conn *conn);
 /* Forked child: free without the server noticing; NULL is fine. */
@@ -469,6 +484,14 @@ static inline int fed_conn_exec(struct fed_conn *conn, const char *sql,
 {
   return conn->drv->exec(conn, sql, wait, err);
 }
+
+/*
+ * Run one statement of the user's text: the `size` bytes at `sql`, without a
+ * zero byte. The connection is dirty afterwards. On an error err->position
+ * says where in `sql`, if the server told.
+ */
+int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
+                 const struct fed_wait *wait, struct fed_err *err);
 
 static inline int fed_conn_catalog(struct fed_conn *conn,
                                    const struct fed_scope *scope,

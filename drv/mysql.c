@@ -364,6 +364,15 @@ static int my_exec(struct fed_conn *conn, const char *sql,
   return fed_mysql_run_exec(fed_mysql_of(conn), sql, wait, err);
 }
 
+static int my_run(struct fed_conn *conn, const char *sql,
+                  const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_mysql *c = fed_mysql_of(conn);
+  int rc = my_fits(c, strlen(sql), err);
+
+  return rc == SQLITE_OK ? fed_mysql_run_exec(c, sql, wait, err) : rc;
+}
+
 static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,
                     const struct fed_wait *wait, struct fed_err *err)
 {
@@ -378,8 +387,12 @@ static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,
   const struct fed_mysql *c = fed_mysql_of(conn);
   const char *want = level[opts->isolation].sql;
   char sql[80];
-  int rc = SQLITE_OK;
+  int rc;
 
+  if ((rc = my_usable(fed_mysql_of(conn), err)) != SQLITE_OK) return rc;
+  /* To the server this would be a COMMIT of it. */
+  if (c->mysql->server_status & SERVER_STATUS_IN_TRANS)
+    return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
   if (want && strcmp(level[opts->isolation].variable, c->isolation) != 0) {
     snprintf(sql, sizeof sql, "SET TRANSACTION ISOLATION LEVEL %s", want);
     rc = my_exec(conn, sql, wait, err);
@@ -420,6 +433,7 @@ const struct fed_driver fed_driver_mysql = {
   .reset = fed_mysql_reset,
   .cancel = my_cancel,
   .exec = my_exec,
+  .run = my_run,
   .prepare = my_prepare,
   .execute = my_execute,
   .step = my_step,

@@ -234,7 +234,9 @@ int fed_mysql_run_connect(struct fed_mysql *c, const char *host,
                           const char *user, const char *password,
                           const char *dbname, unsigned port, const char *socket,
                           const struct fed_wait *wait, struct fed_err *err);
-/* Text protocol: one statement; its rows, if any, are thrown away. */
+/* Text protocol: one statement; its rows, if any, are thrown away as they
+ * come. For these two, what had succeeded before it was given up is a success.
+ */
 int fed_mysql_run_exec(struct fed_mysql *c, const char *sql,
                        const struct fed_wait *wait, struct fed_err *err);
 /* Text protocol: one statement and its (few) rows; mysql_free_result(). */

@@ -72,6 +72,20 @@ static int my_result(struct my_waiter *w, bool failed, MYSQL_STMT *stmt)
 }
 
 /*
+ * The same, but what succeeded after it was given up has succeeded:
+ * "interrupted" of a COMMIT that was done would be a lie. What is still to
+ * come of the statement meets the same wait again.
+ */
+static int my_outcome(struct my_waiter *w, bool failed)
+{
+  int rc = my_result(w, failed, NULL);
+
+  if (failed || rc == SQLITE_OK) return rc;
+  fed_err_clear(w->err);
+  return SQLITE_OK;
+}
+
+/*
  * TLS libraries write with write(), and a peer that has gone then means
  * SIGPIPE, the end of a host that does not expect it. It is held back for the
  * time of the call, and one that came is taken away (as libpq does). Plain
@@ -196,6 +210,22 @@ static int my_sleep(struct my_waiter *w, int asked)
     } while (0)
 
 #else
+
+/* This library does not ask while it waits, so that is done between rows. */
+static void my_look(struct my_waiter *w)
+{
+  struct fed_err ignored = FED_ERR_INIT;
+
+  if (w->rc != SQLITE_OK) return;
+  w->rc = fed_wait_check(&w->wait, w->what, w->err);
+  if (w->rc == SQLITE_OK) return;
+  if (fed_mysql_kill(w->c, &ignored) == SQLITE_OK) {
+    atomic_store(&w->c->killed, true);
+    return;
+  }
+  w->c->head.broken = true;
+  shutdown(fed_mysql_lib_socket(w->c->mysql), SHUT_RDWR);
+}
 
 #  define MY_RUN(w, name, ret, self, start, call)                              \
     do {                                                                       \
@@ -355,7 +385,7 @@ static int my_query(struct fed_mysql *c, const char *sql,
 
   MY_RUN(&w, mysql_real_query, &failed, c->mysql, (&failed, c->mysql, sql, n),
          (c->mysql, sql, n));
-  return my_result(&w, failed, NULL);
+  return my_outcome(&w, failed);
 }
 
 /* The rows of the result that is next to be read; NULL if it has none. */
@@ -367,14 +397,35 @@ static int my_store(struct fed_mysql *c, MYSQL_RES **rows,
   *rows = NULL;
   if (mysql_field_count(c->mysql) == 0) return SQLITE_OK;
   MY_RUN(&w, mysql_store_result, rows, c->mysql, (rows, c->mysql), (c->mysql));
-  return my_result(&w, !*rows, NULL);
+  return my_outcome(&w, !*rows);
+}
+
+/* Throw its rows away, one by one: the library would skip them without ever
+ * asking whether there is time. */
+static int my_discard(struct fed_mysql *c, const struct fed_wait *wait,
+                      struct fed_err *err)
+{
+  struct my_waiter w = my_waiter(c, true, wait, "waiting for rows", err);
+  MYSQL_RES *rows;
+  MYSQL_ROW row = NULL;
+  int rc;
+
+  if (mysql_field_count(c->mysql) == 0) return SQLITE_OK;
+  rows = mysql_use_result(c->mysql);
+  if (!rows) return fed_mysql_fail(c, NULL, err);
+  do {
+    my_look(&w);
+    MY_RUN(&w, mysql_fetch_row, &row, rows, (&row, rows), (rows));
+  } while (row);
+  rc = my_outcome(&w, mysql_errno(c->mysql) != 0);
+  mysql_free_result(rows);
+  return rc;
 }
 
 /* CALL gives a result per SELECT of the procedure, and one more at the end. */
 static int my_skip_results(struct fed_mysql *c, const struct fed_wait *wait,
                            struct fed_err *err)
 {
-  MYSQL_RES *rows;
   int rc = SQLITE_OK;
 
   while (rc == SQLITE_OK && mysql_more_results(c->mysql)) {
@@ -382,10 +433,9 @@ static int my_skip_results(struct fed_mysql *c, const struct fed_wait *wait,
     int end = 0;
 
     MY_RUN(&w, mysql_next_result, &end, c->mysql, (&end, c->mysql), (c->mysql));
-    rc = my_result(&w, end > 0, NULL);
+    rc = my_outcome(&w, end > 0);
     if (rc != SQLITE_OK || end < 0) break;
-    rc = my_store(c, &rows, wait, err);
-    mysql_free_result(rows);
+    rc = my_discard(c, wait, err);
   }
   return rc;
 }
@@ -397,17 +447,7 @@ int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
 
   *rows = NULL;
   if (rc == SQLITE_OK) rc = my_query(c, sql, wait, err);
-  if (c->head.broken) return rc;
-  if (rc == SQLITE_OK) {
-    rc = my_store(c, rows, wait, err);
-  } else if (mysql_errno(c->mysql) == 0) {
-    /* Given up, but the statement had ended well: its rows are waiting. */
-    struct fed_wait grace = {.deadline = fed_clock_deadline(MY_GRACE)};
-    struct fed_err ignored = FED_ERR_INIT;
-
-    my_store(c, rows, &grace, &ignored);
-    my_skip_results(c, &grace, &ignored);
-  }
+  if (rc == SQLITE_OK) rc = my_store(c, rows, wait, err);
   if (rc == SQLITE_OK) rc = my_skip_results(c, wait, err);
   if (rc != SQLITE_OK) {
     mysql_free_result(*rows);
@@ -419,11 +459,11 @@ int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
 int fed_mysql_run_exec(struct fed_mysql *c, const char *sql,
                        const struct fed_wait *wait, struct fed_err *err)
 {
-  MYSQL_RES *rows;
-  int rc = fed_mysql_run_rows(c, sql, &rows, wait, err);
+  int rc = my_ready(c, wait, "waiting for the server", err);
 
-  mysql_free_result(rows);
-  return rc;
+  if (rc == SQLITE_OK) rc = my_query(c, sql, wait, err);
+  if (rc == SQLITE_OK) rc = my_discard(c, wait, err);
+  return rc == SQLITE_OK ? my_skip_results(c, wait, err) : rc;
 }
 
 /* ---- prepared statements ----------------------------------------------- */

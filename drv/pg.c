@@ -182,6 +182,12 @@ static int pg_exec(struct fed_conn *conn, const char *sql,
   return fed_pg_exec(fed_pg_of(conn), sql, wait, &done, err);
 }
 
+static int pg_run(struct fed_conn *conn, const char *sql,
+                  const struct fed_wait *wait, struct fed_err *err)
+{
+  return fed_pg_rows(fed_pg_of(conn), sql, NULL, NULL, wait, err);
+}
+
 /* An empty query: parsed and answered, nothing run; a transaction that has
  * failed answers it too. */
 static int pg_ping(struct fed_conn *conn, const struct fed_wait *wait,
@@ -337,6 +343,7 @@ const struct fed_driver fed_driver_pg = {
   .reset = pg_reset,
   .cancel = pg_cancel,
   .exec = pg_exec,
+  .run = pg_run,
   .prepare = fed_pg_prepare,
   .execute = fed_pg_execute,
   .step = fed_pg_step,

@@ -123,7 +123,8 @@ int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
                 const struct fed_wait *wait, struct fed_pg_done *done,
                 struct fed_err *err);
 
-/* The same, but each row (text format) goes to `row`. */
+/* The same, but each row (text format) goes to `row`; NULL: they are thrown
+ * away one by one. */
 int fed_pg_rows(struct fed_pg_conn *pg, const char *sql, fed_pg_row_fn *row,
                 void *ctx, const struct fed_wait *wait, struct fed_err *err);
 

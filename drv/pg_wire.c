@@ -106,6 +106,7 @@ int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
   const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
   const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
   const char *level = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char *at = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
   int rc;
 
   /* Only the server gives a SQLSTATE; without one libpq itself complains,
@@ -118,6 +119,7 @@ int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
   if (pg->base.broken) rc = SQLITE_IOERR;
   if (err->rc != SQLITE_OK) return err->rc;
   fed_err_native(err, 0, state);
+  if (at) err->position = (int)strtol(at, NULL, 10);
   return fed_err_set(err, rc, "%s%s%.300s (SQLSTATE %s)%s%.200s", text,
                      detail ? ": " : "", detail ? detail : "", state,
                      hint ? "; " : "", hint ? hint : "");
@@ -361,7 +363,8 @@ int fed_pg_finish(struct fed_pg_conn *pg, const struct fed_wait *wait,
   if (rc == SQLITE_OK) rc = pg_collect(&c);
   if (done->ended || pg->base.broken) return rc;
   fed_pg_abort(pg, done);
-  if (!done->ended || done->tag[0] == 0 || row) return err->rc;
+  if (!done->ended || done->tag[0] == 0 || row || c.rc != SQLITE_OK)
+    return err->rc;
   /* The cancel came too late: what was asked for has been done, and saying
    * "interrupted" of a COMMIT that succeeded would be a lie. */
   fed_err_clear(err);

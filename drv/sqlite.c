@@ -1,10 +1,11 @@
 /*
- * The sqlite driver: other SQLite files, through handles of its own.
+ * The sqlite driver: other SQLite files, through handles of its own, and the
+ * user's file through the user's handle (fed_sqlite_borrow).
  *
  * It needs no server, so the whole test suite runs on it. Every column has
  * FED_CLASS_ANY (a SQLite column holds what it likes) but the rowid's alias,
- * which is always an integer. Handles never have our module, do not trust the
- * file's schema, and take "x" for a name only, never for a string.
+ * which is always an integer. Its own handles never have our module, do not
+ * trust the file's schema, and take "x" for a name only, never for a string.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,9 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
   /* SQLite says "interrupted" for a passed deadline, and "locked" for both:
    * ask which it was. */
   if ((rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY) && sq->wait) {
-    int why = fed_wait_check(sq->wait, "waiting for rows", err);
+    int why = fed_wait_check(
+      sq->wait, rc == SQLITE_BUSY ? "waiting for a lock" : "waiting for rows",
+      err);
 
     if (why != SQLITE_OK) return why;
   }
@@ -81,6 +84,20 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
   fed_err_native(err, sqlite3_extended_errcode(sq->db), NULL);
   return fed_err_set(err, rc, "%s (SQLite error %d)", msg,
                      sqlite3_extended_errcode(sq->db));
+}
+
+int fed_sq_error_at(struct sq_conn *sq, int rc, const char *sql,
+                    struct fed_err *err)
+{
+  int bytes = -1;
+
+  fed_sq_error(sq, rc, err);
+  if (sqlite3_libversion_number() >= 3038000)
+    bytes = sqlite3_error_offset(sq->db);
+  err->position = bytes >= 0;
+  for (int i = 0; i < bytes && sql[i]; i++)
+    err->position += (sql[i] & 0xC0) != 0x80;
+  return err->rc;
 }
 
 /* ---- definition -------------------------------------------------------- */
@@ -216,13 +233,26 @@ static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
   return SQLITE_OK;
 }
 
+/* Out of a transaction that began here. */
+static void sq_undo(struct sq_conn *sq)
+{
+  if (sq->in_none && !sqlite3_get_autocommit(sq->db))
+    sqlite3_exec(sq->db, "ROLLBACK", NULL, NULL, NULL);
+  if (sq->read_only)
+    sqlite3_exec(sq->db, "PRAGMA query_only=0", NULL, NULL, NULL);
+  sq->in_tx = sq->read_only = false;
+}
+
 static void sq_close(struct fed_conn *conn)
 {
   struct sq_conn *sq = sq_of(conn);
 
   if (!sq) return;
   sq->wait = NULL;
-  sqlite3_close_v2(sq->db);
+  if (sq->borrowed)
+    sq_undo(sq);
+  else
+    sqlite3_close_v2(sq->db);
   fed_dsn_release(&sq->dsn);
   fed_free(sq);
 }
@@ -245,12 +275,33 @@ static int sq_open(struct fed_conn **out, const struct fed_dsn *dsn,
   snprintf(sq->base.version, sizeof sq->base.version, "SQLite %s",
            sqlite3_libversion());
   sq->busy_ms = sq_busy_ms(dsn);
+  sq->in_none = true;
   rc = fed_dsn_copy(&sq->dsn, dsn, err);
   if (rc == SQLITE_OK) rc = sq_connect(sq, wait, err);
   if (rc != SQLITE_OK) {
     sq_close(&sq->base);
     return rc;
   }
+  *out = &sq->base;
+  return SQLITE_OK;
+}
+
+int fed_sqlite_borrow(struct fed_conn **out, sqlite3 *db, struct fed_err *err)
+{
+  struct sq_conn *sq = fed_alloc(sizeof *sq);
+
+  *out = NULL;
+  if (!sq) return fed_err_nomem(err);
+  fed_conn_init(&sq->base, &fed_driver_sqlite);
+  /* These need a handler or a setting that may be the owner's. */
+  sq->base.caps &=
+    ~(unsigned)(FED_CAP_ASYNC | FED_CAP_READONLY | FED_CAP_GUARD);
+  snprintf(sq->base.version, sizeof sq->base.version, "SQLite %s",
+           sqlite3_libversion());
+  sq->db = db;
+  sq->borrowed = true;
+  sq->in_none = sqlite3_get_autocommit(db);
+  sq_read_encoding(sq); /* else it is not known, and taken for UTF-16 */
   *out = &sq->base;
   return SQLITE_OK;
 }
@@ -268,16 +319,17 @@ static enum fed_health sq_health(struct fed_conn *conn, bool look)
 {
   struct sq_conn *sq = sq_of(conn);
 
-  if (look && !sq_same_file(sq)) return FED_HEALTH_DEAD;
+  if (look && !sq->borrowed && !sq_same_file(sq)) return FED_HEALTH_DEAD;
   if (!sqlite3_get_autocommit(sq->db)) return FED_HEALTH_BUSY;
+  if (sq->borrowed) return FED_HEALTH_CLEAN; /* the owner's may be running */
   for (sqlite3_stmt *s = sqlite3_next_stmt(sq->db, NULL); s;
        s = sqlite3_next_stmt(sq->db, s))
     if (sqlite3_stmt_busy(s)) return FED_HEALTH_BUSY;
   return FED_HEALTH_CLEAN;
 }
 
-static int sq_exec(struct fed_conn *conn, const char *sql,
-                   const struct fed_wait *wait, struct fed_err *err)
+int fed_sq_exec(struct fed_conn *conn, const char *sql,
+                const struct fed_wait *wait, struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(conn);
   int rc;
@@ -290,7 +342,7 @@ static int sq_exec(struct fed_conn *conn, const char *sql,
 static int sq_ping(struct fed_conn *conn, const struct fed_wait *wait,
                    struct fed_err *err)
 {
-  return sq_exec(conn, "SELECT 1 FROM sqlite_schema LIMIT 1", wait, err);
+  return fed_sq_exec(conn, "SELECT 1 FROM sqlite_schema LIMIT 1", wait, err);
 }
 
 /* TEMP tables, attached files and pragmas go only with the handle. */
@@ -300,10 +352,8 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
   struct sq_conn *sq = sq_of(conn);
 
   fed_sq_enter(sq, wait);
-  sq->in_tx = sq->read_only = false;
-  if (!sqlite3_get_autocommit(sq->db))
-    sqlite3_exec(sq->db, "ROLLBACK; PRAGMA query_only=0", NULL, NULL, NULL);
-  if (!conn->dirty) return SQLITE_OK;
+  sq_undo(sq);
+  if (!conn->dirty || sq->borrowed) return SQLITE_OK;
   sqlite3_close_v2(sq->db);
   sq->db = NULL;
   return sq_connect(sq, wait, err);
@@ -329,9 +379,8 @@ static void sq_finalize(struct fed_stmt *base)
   fed_free(stmt);
 }
 
-/* Exactly one statement: what follows it must be blank. */
-static int sq_single(struct sq_conn *sq, sqlite3_stmt *stmt, const char *tail,
-                     struct fed_err *err)
+int fed_sq_single(struct sq_conn *sq, sqlite3_stmt *stmt, const char *tail,
+                  struct fed_err *err)
 {
   sqlite3_stmt *more = NULL;
 
@@ -378,8 +427,8 @@ static int sq_prepare(struct fed_conn *conn, const char *sql,
   fed_sq_enter(sq, wait);
   rc = sqlite3_prepare_v3(sq->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
                           &stmt->stmt, &tail);
-  rc = rc == SQLITE_OK ? sq_single(sq, stmt->stmt, tail, err)
-                       : fed_sq_error(sq, rc, err);
+  rc = rc == SQLITE_OK ? fed_sq_single(sq, stmt->stmt, tail, err)
+                       : fed_sq_error_at(sq, rc, sql, err);
   if (rc != SQLITE_OK) goto out;
   stmt->base.ncol = sqlite3_column_count(stmt->stmt);
   rc = sq_shape(stmt, want, nwant, err);
@@ -530,45 +579,6 @@ static int sq_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
   return SQLITE_OK;
 }
 
-/* ---- transaction ------------------------------------------------------- */
-
-/* A read-only transaction: SQLite has a pragma for it, not a BEGIN option. */
-static int sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
-                    const struct fed_wait *wait, struct fed_err *err)
-{
-  struct sq_conn *sq = sq_of(conn);
-  int rc = sq_exec(conn, "BEGIN", wait, err);
-
-  sq->in_tx = rc == SQLITE_OK;
-  if (rc != SQLITE_OK || !opts->read_only) return rc;
-  sq->read_only = true;
-  return sq_exec(conn, "PRAGMA query_only=1", wait, err);
-}
-
-static int sq_end(struct fed_conn *conn, const char *verb,
-                  const struct fed_wait *wait, struct fed_err *err)
-{
-  struct sq_conn *sq = sq_of(conn);
-  int rc = sq_exec(conn, verb, wait, err);
-
-  if (rc == SQLITE_OK) sq->in_tx = false;
-  if (rc != SQLITE_OK || !sq->read_only) return rc;
-  sq->read_only = false;
-  return sq_exec(conn, "PRAGMA query_only=0", wait, err);
-}
-
-static int sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
-                     struct fed_err *err)
-{
-  return sq_end(conn, "COMMIT", wait, err);
-}
-
-static int sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
-                       struct fed_err *err)
-{
-  return sq_end(conn, "ROLLBACK", wait, err);
-}
-
 /* ---- describe ---------------------------------------------------------- */
 
 static int sq_describe(struct fed_conn *conn, const char *sql,
@@ -614,15 +624,16 @@ const struct fed_driver fed_driver_sqlite = {
   .ping = sq_ping,
   .reset = sq_reset,
   .cancel = sq_cancel,
-  .exec = sq_exec,
+  .exec = fed_sq_exec,
+  .run = fed_sq_run,
   .prepare = sq_prepare,
   .execute = sq_execute,
   .step = sq_step,
   .stmt_reset = sq_stmt_reset,
   .finalize = sq_finalize,
-  .begin = sq_begin,
-  .commit = sq_commit,
-  .rollback = sq_rollback,
+  .begin = fed_sq_begin,
+  .commit = fed_sq_commit,
+  .rollback = fed_sq_rollback,
   .savepoint = fed_sqltx_savepoint,
   .release = fed_sqltx_release,
   .rollback_to = fed_sqltx_rollback_to,

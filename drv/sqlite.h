@@ -1,4 +1,10 @@
-/* sqlite.h: shared by the files of the sqlite driver only. */
+/*
+ * sqlite.h: shared by the files of the sqlite driver only.
+ *
+ *   sqlite.c          the driver: parameters, connections, statements
+ *   sqlite_run.c      the user's own text, and transactions
+ *   sqlite_catalog.c  tables and their columns
+ */
 #ifndef FED_DRV_SQLITE_H
 #define FED_DRV_SQLITE_H
 
@@ -16,6 +22,8 @@ struct sq_conn {
   int64_t next_look;           /* when to ask `wait` again */
   int64_t busy_until;          /* how long to wait for another's lock */
   bool utf8;                   /* the file's encoding, not UTF-16 */
+  bool borrowed;               /* `db` is somebody else's: change no setting */
+  bool in_none; /* no transaction was open when we got the handle */
   bool in_tx;
   bool read_only; /* inside a read-only transaction */
 };
@@ -30,6 +38,28 @@ void fed_sq_enter(struct sq_conn *sq, const struct fed_wait *wait);
 
 /* Record the handle's error as ours; returns its code. */
 int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err);
+
+/* The same of an error found in the text `sql`: also where in it. */
+int fed_sq_error_at(struct sq_conn *sq, int rc, const char *sql,
+                    struct fed_err *err);
+
+/* Exactly one statement? What follows it must be blank. */
+int fed_sq_single(struct sq_conn *sq, sqlite3_stmt *stmt, const char *tail,
+                  struct fed_err *err);
+
+int fed_sq_exec(struct fed_conn *conn, const char *sql,
+                const struct fed_wait *wait, struct fed_err *err);
+
+/* ---- sqlite_run.c, sqlite_catalog.c: slots of the driver ---------------- */
+
+int fed_sq_run(struct fed_conn *conn, const char *sql,
+               const struct fed_wait *wait, struct fed_err *err);
+int fed_sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
+                 const struct fed_wait *wait, struct fed_err *err);
+int fed_sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
+                  struct fed_err *err);
+int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
+                    struct fed_err *err);
 
 int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,

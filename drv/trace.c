@@ -116,6 +116,24 @@ static int trace_exec(struct fed_conn *conn, const char *sql,
                     err);
 }
 
+/* It may take long, so it shows while it runs. */
+static int trace_run(struct fed_conn *conn, const char *sql,
+                     const struct fed_wait *wait, struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  struct fed_trace trace = {
+    .sql = sql, .user = true, .running = true, .start_us = fed_clock_us()};
+  int rc;
+
+  t->fn(t->ctx, &trace);
+  rc = t->inner->drv->run(t->inner, sql, wait, err);
+  trace.running = false;
+  trace.first_us = trace.total_us = fed_clock_us() - trace.start_us;
+  if (rc != SQLITE_OK) trace.error = err->msg;
+  t->fn(t->ctx, &trace);
+  return trace_after(t, rc);
+}
+
 static int trace_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                          struct fed_catalog *out, const struct fed_wait *wait,
                          struct fed_err *err)
@@ -336,6 +354,7 @@ static void trace_driver(struct fed_driver *drv, const struct fed_driver *inner)
   drv->reset = trace_reset;
   drv->cancel = trace_cancel;
   drv->exec = trace_exec;
+  drv->run = trace_run;
   drv->prepare = trace_prepare;
   drv->execute = trace_execute;
   drv->step = trace_step;

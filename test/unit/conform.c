@@ -16,6 +16,7 @@
 #include "test/unit/conform.h"
 #include "test/unit/conform_bulk.h"
 #include "test/unit/conform_conn.h"
+#include "test/unit/conform_run.h"
 #include "test/unit/conform_stmt.h"
 
 /* ---- transactions ------------------------------------------------------- */
@@ -424,6 +425,14 @@ static void t_trace(struct run *r)
   check(r, "and no error", !told.error);
   rows(r, "SELECT * FROM conform_none", NULL, 0, NULL, 0, &out);
   start(r);
+  told = (struct told){0};
+  fed_conn_run(traced, "SELECT 1", 8, &r->wait, &r->err);
+  check(r, "what is run is told of", told.nbegin == 1 && told.n == 1);
+  check(r, "without an error", !told.error);
+  check(r, "and makes the session dirty", traced->dirty);
+  fed_conn_run(traced, "nonsense", 8, &r->wait, &r->err);
+  check(r, "or with one", told.n == 2 && told.error);
+  start(r);
   check(r, "health shows through",
         fed_conn_health(traced, true) == FED_HEALTH_CLEAN);
   fed_str_release(&out);
@@ -460,14 +469,15 @@ static void t_faults(struct run *r)
 /* ---- running ------------------------------------------------------------ */
 
 static void (*const tests[])(struct run *) = {
-  t_params,      t_refused,       t_password,   t_connect,   t_exec,
-  t_values,      t_nul,           t_big,        t_wide,      t_nulls,
-  t_packets,     t_changes,       t_reset,      t_reset_tx,  t_cache,
-  t_classes,     t_mismatch,      t_cancel,     t_deadline,  t_interrupt,
-  t_transaction, t_failed_commit, t_savepoints, t_read_only, t_guard,
-  t_share,       t_unsettled,     t_session,    t_fork,      t_killed,
-  t_fake,        t_catalog,       t_describe,   t_trace,     t_literals,
-  t_texts,       t_midway,
+  t_params,      t_refused,       t_password,   t_connect,     t_exec,
+  t_values,      t_nul,           t_big,        t_wide,        t_nulls,
+  t_packets,     t_changes,       t_reset,      t_reset_tx,    t_cache,
+  t_classes,     t_mismatch,      t_cancel,     t_deadline,    t_interrupt,
+  t_transaction, t_failed_commit, t_savepoints, t_read_only,   t_guard,
+  t_share,       t_unsettled,     t_session,    t_fork,        t_killed,
+  t_fake,        t_catalog,       t_describe,   t_trace,       t_literals,
+  t_texts,       t_midway,        t_run,        t_run_rows,    t_run_position,
+  t_run_stop,    t_run_late,      t_run_own,    t_begin_twice, t_borrow,
 #ifdef FED_TEST
   t_faults,
 #endif
