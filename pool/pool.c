@@ -132,7 +132,7 @@ static void pool_trace(void *ctx, struct fed_trace *trace)
 }
 
 /* What the caller gets is wrapped: faults inside (tests), the log outside. */
-static int pool_wrap(struct pool_slot *slot, struct fed_conn *conn,
+static int pool_wrap(struct fed_server *server, struct fed_conn *conn,
                      struct fed_conn **out, struct fed_err *err)
 {
   int rc = SQLITE_OK;
@@ -140,14 +140,9 @@ static int pool_wrap(struct pool_slot *slot, struct fed_conn *conn,
 #ifdef FED_TEST
   rc = fed_fault_wrap(&conn, conn, err);
 #endif
-  if (rc == SQLITE_OK)
-    rc = fed_trace_wrap(out, conn, pool_trace, slot->server, err);
-  if (rc != SQLITE_OK) {
-    fed_conn_close(conn);
-    return rc;
-  }
-  (*out)->lender = slot;
-  return SQLITE_OK;
+  if (rc == SQLITE_OK) rc = fed_trace_wrap(out, conn, pool_trace, server, err);
+  if (rc != SQLITE_OK) fed_conn_close(conn);
+  return rc;
 }
 
 /* SQLITE_BUSY means "the pool is exhausted" to our callers; a server that did
@@ -173,19 +168,19 @@ static int pool_explain(const struct fed_server *server, int rc,
   return rc;
 }
 
-static int pool_connect(struct pool_slot *slot, const struct fed_wait *wait,
-                        struct fed_conn **out, struct fed_err *err)
+int fed_server_connect(struct fed_server *server, struct fed_conn **out,
+                       const struct fed_wait *wait, struct fed_err *err)
 {
-  struct fed_server *server = slot->server;
   struct fed_wait within = fed_wait_within(wait, server->opts.connect_timeout);
   struct fed_conn *conn = NULL;
   struct fed_dsn dsn;
   int rc;
 
+  *out = NULL;
   if ((rc = fed_server_resolve(server, &dsn, err)) != SQLITE_OK) return rc;
   rc = fed_conn_open(&conn, &dsn, &within, err);
   fed_dsn_release(&dsn);
-  if (rc == SQLITE_OK) return pool_wrap(slot, conn, out, err);
+  if (rc == SQLITE_OK) return pool_wrap(server, conn, out, err);
   return pool_explain(server, rc, &within, wait, err);
 }
 
@@ -194,6 +189,7 @@ static void pool_opened_locked(struct pool_slot *slot, struct fed_conn *conn)
   struct fed_server *server = slot->server;
 
   slot->conn = conn;
+  conn->lender = slot;
   slot->opened_ms = slot->used_ms = slot->lent_ms = fed_clock_ms();
   fed_pool_move_locked(slot, POOL_BUSY);
   server->counters.opened++;
@@ -225,7 +221,7 @@ static int pool_open(struct pool_slot *slot, const struct fed_wait *wait,
                      struct fed_err *err)
 {
   struct fed_conn *conn = NULL;
-  int rc = pool_connect(slot, wait, &conn, err);
+  int rc = fed_server_connect(slot->server, &conn, wait, err);
 
   fed_pool_lock();
   if (rc == SQLITE_OK && conn) {

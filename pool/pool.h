@@ -20,7 +20,8 @@
  *                      closed
  *
  *  - Each state is one list of the server; one function moves (state.c).
- *  - All four count against pool_max: never more sockets than that.
+ *  - All four count against pool_max: never more sockets than that, but for
+ *    fed_server_connect().
  *  - Who finds no connection waits in a queue, first come first served. A
  *    connection given back goes to the head of the queue, else to IDLE; the
  *    one used last is lent first, so that the surplus grows old and closes.
@@ -172,6 +173,16 @@ int fed_pool_try_get(struct fed_server *server, const struct fed_wait *wait,
  * every statement of it (fed_stmt_put).
  */
 void fed_pool_put(struct fed_conn *conn);
+
+/*
+ * A session of the caller's own, outside the pool and beside pool_max: for
+ * what must not share one, such as a lock. It is set up as all are, its
+ * statements are told to the log. The caller keeps the reference to `server`
+ * until fed_conn_close(); after a fork() the child calls fed_conn_abandon().
+ * The fed_pool_* functions are not for it.
+ */
+int fed_server_connect(struct fed_server *server, struct fed_conn **out,
+                       const struct fed_wait *wait, struct fed_err *err);
 
 /* The server a lent connection belongs to; borrowed until put. */
 struct fed_server *fed_pool_server(const struct fed_conn *conn);

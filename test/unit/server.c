@@ -120,6 +120,7 @@ static const struct fed_driver fake_driver = {
   .ping = fake_ping,
   .reset = fake_reset,
   .exec = fake_exec,
+  .run = fake_exec,
 };
 static enum fed_param_kind file_param(const char *key)
 {
@@ -464,6 +465,38 @@ static void test_limit(void)
   fed_pool_shutdown();
 }
 
+/* A session of its own: beside the pool, and in the log. */
+static void test_connect(void)
+{
+  struct fed_server *server;
+  struct fed_conn *a, *own;
+  struct fed_log_row *log = fed_calloc(1, sizeof *log);
+
+  define("p", "fake://h/d", "pool_max=1", "connect_timeout=50ms");
+  check(get("p", &a) == SQLITE_OK, "%s", last.msg);
+  server = find("p");
+  fed_log_clear();
+  check(fed_server_connect(server, &own, &forever, &last) == SQLITE_OK, "%s",
+        last.msg);
+  check(open_now == 2 && row("p").busy == 1 && row("p").opened_total == 1,
+        "counted as pooled");
+  fed_conn_run(own, "LOCK", 4, &forever, &last);
+  check(log && fed_log_next(0, log) && strcmp(log->sql, "LOCK") == 0 &&
+          strcmp(log->server, "p") == 0,
+        "not in the log");
+  fed_pool_put(a);
+  check(fed_pool_shutdown() == 0 && open_now == 1, "lent, or closed by others");
+  fed_conn_close(own);
+  check(open_now == 0, "not closed");
+  down = true;
+  check(fed_server_connect(server, &own, &forever, &last) == SQLITE_CANTOPEN &&
+          !own && says("server 'p': refused"),
+        "%s", last.msg);
+  down = false;
+  fed_server_unref(server);
+  fed_free(log);
+}
+
 static void test_ages(void)
 {
   struct fed_conn *a;
@@ -678,6 +711,7 @@ int main(void)
   test_brokens();
   setenv("DBFED_CONFIG", "", 1);
   test_limit();
+  test_connect();
   test_ages();
   test_doubt();
   test_errors();
