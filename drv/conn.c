@@ -1,5 +1,6 @@
 /* conn: what every connection shares, whatever its driver. */
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "drv/drv.h"
@@ -48,6 +49,15 @@ void fed_conn_abandon(struct fed_conn *conn)
   if (conn) conn->drv->abandon(conn);
 }
 
+void fed_conn_note(struct fed_conn *conn, const char *level, const char *text)
+{
+  size_t have = strlen(conn->notes), room = sizeof conn->notes - have;
+  int n = snprintf(conn->notes + have, room, "%s%s: %s", have ? "\n" : "",
+                   level, text);
+
+  if (n < 0 || (size_t)n >= room) conn->notes[have] = 0;
+}
+
 int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
                  const struct fed_wait *wait, struct fed_err *err)
 {
@@ -61,6 +71,7 @@ int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
   if (!text) return fed_err_nomem(err);
   memcpy(text, sql, size);
   conn->dirty = true;
+  conn->notes[0] = 0;
   rc = conn->drv->run(conn, text, wait, err);
   fed_free(text);
   return rc;

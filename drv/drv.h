@@ -203,6 +203,7 @@ struct fed_conn {
   bool dirty;            /* session state may differ: reset before reuse */
   char version[48];      /* "PostgreSQL 15.18", given by open() */
   char snapshot[40];     /* name for others, given by begin(); else "" */
+  char notes[1024];      /* see fed_conn_run() */
   int64_t locks;         /* see fed_conn_unlock() */
   struct fed_list stmts; /* prepared statements kept for reuse (stmts.c) */
   int nstmts;
@@ -448,6 +449,9 @@ void fed_conn_close(struct fed_conn *conn);
 /* Forked child: free without the server noticing; NULL is fine. */
 void fed_conn_abandon(struct fed_conn *conn);
 
+/* For drivers: one line more in conn->notes. */
+void fed_conn_note(struct fed_conn *conn, const char *level, const char *text);
+
 /*
  * The driver tells that the locks of what was read before may be gone: when a
  * transaction begins, and when it goes back to a savepoint. conn->locks then is
@@ -488,7 +492,8 @@ static inline int fed_conn_exec(struct fed_conn *conn, const char *sql,
 /*
  * Run one statement of the user's text: the `size` bytes at `sql`, without a
  * zero byte. The connection is dirty afterwards. On an error err->position
- * says where in `sql`, if the server told.
+ * says where in `sql`, if the server told. conn->notes holds what the server
+ * remarked, a line each ("WARNING: .."), as far as there is room.
  */
 int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
                  const struct fed_wait *wait, struct fed_err *err);

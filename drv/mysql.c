@@ -369,8 +369,15 @@ static int my_run(struct fed_conn *conn, const char *sql,
 {
   struct fed_mysql *c = fed_mysql_of(conn);
   int rc = my_fits(c, strlen(sql), err);
+  char count[20];
 
-  return rc == SQLITE_OK ? fed_mysql_run_exec(c, sql, wait, err) : rc;
+  if (rc == SQLITE_OK) rc = fed_mysql_run_exec(c, sql, wait, err);
+  if (rc != SQLITE_OK || mysql_warning_count(c->mysql) == 0) return rc;
+  /* Only their number: SHOW WARNINGS here would change ROW_COUNT() for the
+   * statement that comes next. */
+  snprintf(count, sizeof count, "%u", mysql_warning_count(c->mysql));
+  fed_conn_note(conn, "WARNINGS", count);
+  return SQLITE_OK;
 }
 
 static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,

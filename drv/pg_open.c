@@ -179,6 +179,19 @@ static void pg_no_notice(void *arg, const PGresult *res)
   (void)res;
 }
 
+static void pg_notice(void *arg, const PGresult *res)
+{
+  struct fed_pg_conn *pg = arg;
+  const char *level = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+  char line[300];
+
+  if (!level || !text) return;
+  snprintf(line, sizeof line, "%s", text);
+  fed_pg_clean(line);
+  fed_conn_note(&pg->base, level, line);
+}
+
 /* connect_timeout counts for each host; PQconnectPoll() leaves it to us. */
 static struct fed_wait pg_connect_wait(PGconn *link,
                                        const struct fed_wait *wait)
@@ -275,6 +288,7 @@ static int pg_set_up(struct fed_pg_conn *pg, const struct fed_wait *wait,
     return fed_err_set(err, SQLITE_CANTOPEN,
                        "cannot use %s: PostgreSQL 12 or later is needed",
                        pg->base.version);
+  PQsetNoticeReceiver(pg->link, pg_notice, pg);
   if (PQsetnonblocking(pg->link, 1) != 0) return fed_err_nomem(err);
   pg->key = fed_alloc(sizeof *pg->key);
   if (!pg->key) return fed_err_nomem(err);

@@ -126,7 +126,9 @@ static int trace_run(struct fed_conn *conn, const char *sql,
   int rc;
 
   t->fn(t->ctx, &trace);
+  t->inner->notes[0] = 0;
   rc = t->inner->drv->run(t->inner, sql, wait, err);
+  memcpy(conn->notes, t->inner->notes, sizeof conn->notes);
   trace.running = false;
   trace.first_us = trace.total_us = fed_clock_us() - trace.start_us;
   if (rc != SQLITE_OK) trace.error = err->msg;

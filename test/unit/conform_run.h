@@ -180,11 +180,19 @@ static inline void run_pg(struct run *r)
 {
   check_rc(r, "run: a function",
            run(r, "CREATE FUNCTION conform_f() RETURNS int LANGUAGE plpgsql"
-                  " AS $$ BEGIN RAISE NOTICE 'x;y'; RETURN 1; END $$"),
+                  " AS $$ BEGIN RAISE WARNING 'x;y'; RETURN 1; END $$"),
            SQLITE_OK);
-  check_rc(r, "run: a notice is no error", run(r, "SELECT conform_f()"),
+  check_rc(r, "run: a warning is no error", run(r, "SELECT conform_f()"),
            SQLITE_OK);
+  check_text(r, "but is told", r->conn->notes, "WARNING: x;y");
   run(r, "DROP FUNCTION conform_f()");
+  check_text(r, "of the last that was run", r->conn->notes, "");
+  run(r, "DO $$ BEGIN FOR i IN 1..100 LOOP RAISE WARNING 'no %', i; END LOOP;"
+         " RAISE EXCEPTION 'x'; END $$");
+  check(r, "as far as there is room",
+        strstr(r->conn->notes, "WARNING: no 1\nWARNING: no 2\n") ==
+            r->conn->notes &&
+          strlen(r->conn->notes) > sizeof r->conn->notes - 20);
   refused(r, "run: COPY FROM STDIN is an error", "COPY conform_t FROM STDIN",
           "COPY FROM STDIN");
   refused(r, "run: so is COPY TO STDOUT",
@@ -210,6 +218,8 @@ static inline void run_mysql(struct run *r)
   refused(r, "run: an error behind the second is told", "CALL conform_p(3)",
           "too late");
   run(r, "DROP PROCEDURE conform_p");
+  run(r, "DROP TABLE IF EXISTS conform_none");
+  check_text(r, "run: warnings are counted", r->conn->notes, "WARNINGS: 1");
   refused(r, "run: LOAD DATA LOCAL is an error",
           "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE conform_t", "");
   refused(r, "run: so are two statements", "SELECT 1; SELECT 2", "line 1");
