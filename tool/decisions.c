@@ -121,7 +121,8 @@ static void fill(const struct fed_dialect *dialect, enum fed_class class,
   struct fed_column col = {.name = (char[]){"c"},
                            .type = (char[]){""},
                            .class = class,
-                           .textcmp = textcmp};
+                           .textcmp = textcmp,
+                           .unicode = true};
 
   memset(row, 0, ROWS * sizeof *row);
   for (int i = 0; i < ROW_ORDER; i++)
