@@ -160,13 +160,13 @@ proc command_of {file} {
 
 # Starts one file; setsid makes it the leader of a group we can kill whole.
 proc start_test {file} {
-  global option dir running reaper job
+  global option dir root running reaper job
   # server.test and unit/server.c are two.
   set name [file rootname [file tail $file]]
   if {[file extension $file] eq ".c"} { set name unit_$name }
   file mkdir $dir/$name
   # No test may see the servers that its user has defined.
-  set vars [list FED_TEST_DIR=$dir/$name DBFED_CONFIG=]
+  set vars [list FED_TEST_DIR=$dir/$name FED_TEST_ROOT=$root DBFED_CONFIG=]
   if {[catch {file_env $file $name} urls]} {
     puts "$name: cannot make its database: $urls"
     set urls {}
