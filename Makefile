@@ -59,7 +59,7 @@ STYLED   := $(sort $(wildcard *.[ch] $(foreach d,$(DIRS) cli gen bench \
               tool test/unit test/fuzz test/crash,$d/*.[ch])))
 
 # Libraries. Their headers are system headers: our warnings are not for them.
-PCS     := sqlite3 inih $(foreach d,$(DRIVERS),$(PC_$d))
+PCS     := sqlite3 inih nettle $(foreach d,$(DRIVERS),$(PC_$d))
 PKG     := pkg-config
 PC_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG) --cflags $(PCS) 2>&-))
 PC_LIBS   := $(shell $(PKG) --libs $(filter-out sqlite3,$(PCS)) 2>&-)

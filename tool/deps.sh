@@ -13,7 +13,8 @@ has() { case $drivers in *" $1 "*) true ;; *) false ;; esac; }
 want=
 add() { want="$want $*"; }
 build() {
-  add gcc libc6-dev make pkg-config libsqlite3-dev libinih-dev
+  add gcc libc6-dev make pkg-config libsqlite3-dev libinih-dev \
+    nettle-dev
   if has pg; then add libpq-dev; fi
   if has mysql; then add libmariadb-dev; fi
 }
