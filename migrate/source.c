@@ -71,6 +71,14 @@ static int source_add_note(struct source_loader *load,
   return SQLITE_OK;
 }
 
+/* Code that its own tool would run here and now, and that nobody else can. */
+static bool source_is_code(const struct source_loader *load,
+                           const struct source_item *item, bool alone)
+{
+  if (item->shape == SHAPE_JAVA) return load->layout == SOURCE_FLYWAY;
+  return item->shape == SHAPE_GO && (load->layout == SOURCE_GOOSE || alone);
+}
+
 static int source_code(struct source_loader *load,
                        const struct source_item *item)
 {
@@ -137,9 +145,11 @@ static int source_check_name(struct source_loader *load,
 
 static int source_choose(struct source_loader *load)
 {
-  unsigned code = load->layout == SOURCE_FLYWAY ? SHAPE_JAVA : SHAPE_GO;
+  bool alone = true;
   int rc = SQLITE_OK;
 
+  for (int i = 0; i < load->items.n; i++)
+    if (load->items.item[i].shape & load->row->allows) alone = false;
   load->chosen = fed_calloc((size_t)load->items.n, sizeof *load->chosen);
   if (!load->chosen) return fed_err_nomem(load->err);
   for (int i = 0; i < load->items.n && rc == SQLITE_OK; i++) {
@@ -148,7 +158,7 @@ static int source_choose(struct source_loader *load)
     if (item->shape & load->row->allows) {
       rc = source_check_name(load, item);
       load->chosen[load->n++] = item;
-    } else if (item->shape & code) {
+    } else if (source_is_code(load, item, alone)) {
       rc = source_code(load, item);
     } else {
       rc = source_other(load, i);
@@ -406,8 +416,10 @@ static int source_migration(struct source_loader *load,
   file->kind = up->kind;
   file->name = fed_strndup(up->name, up->name_size);
   if (!file->name) return fed_err_nomem(load->err);
+  if (source_item_read(&load->items, up, load->err) != SQLITE_OK)
+    return load->err->rc;
+  source_item_hash(up, file->checksum); /* before anything is blanked */
   rc = source_script(load, up, &file->up, &file->down);
-  memcpy(file->checksum, up->checksum, sizeof file->checksum);
   return rc == SQLITE_OK ? source_down(load, up, down, file) : rc;
 }
 

@@ -424,9 +424,9 @@ static int dir_check(const struct source_item *item, struct fed_err *err)
                      shown, dir_line(item->text, wrong), *s);
 }
 
-/* Whether a line ends with LF, CRLF or CR is the editor's business. */
-static void dir_hash(struct source_item *item)
+void source_item_hash(const struct source_item *item, char out[65])
 {
+  static const char hex[] = "0123456789abcdef";
   struct sha256_ctx sha;
   uint8_t digest[SHA256_DIGEST_SIZE];
   const char *s = item->text, *end = s + item->size, *cr;
@@ -440,8 +440,11 @@ static void dir_hash(struct source_item *item)
   }
   sha256_update(&sha, (size_t)(end - s), (const uint8_t *)s);
   sha256_digest(&sha, sizeof digest, digest);
-  for (size_t i = 0; i < sizeof digest; i++)
-    snprintf(item->checksum + 2 * i, 3, "%02x", digest[i]);
+  for (size_t i = 0; i < sizeof digest; i++) {
+    out[2 * i] = hex[digest[i] >> 4];
+    out[2 * i + 1] = hex[digest[i] & 15];
+  }
+  out[64] = 0;
 }
 
 static int dir_too_big(const struct source_item *item, struct fed_err *err)
@@ -524,7 +527,5 @@ int source_item_read(struct source_items *items, struct source_item *item,
     memmove(item->text, item->text + 3, item->size);
   }
   item->text[item->size] = 0;
-  if (dir_check(item, err) != SQLITE_OK) return err->rc;
-  dir_hash(item);
-  return SQLITE_OK;
+  return dir_check(item, err);
 }

@@ -39,7 +39,6 @@ struct source_item {
   /* Once it is read. */
   char *text; /* size bytes and a zero; without a BOM */
   size_t size;
-  char checksum[65];
 };
 
 struct source_items {
@@ -65,6 +64,10 @@ void source_items_release(struct source_items *items);
 /* Read a text, once, and check that it is one. */
 int source_item_read(struct source_items *items, struct source_item *item,
                      struct fed_err *err);
+
+/* SHA-256 of its text. Whether a line ends with LF, CRLF or CR is the editor's
+ * business, and makes no difference. */
+void source_item_hash(const struct source_item *item, char out[65]);
 
 struct source_item *source_items_find(struct source_items *items,
                                       const char *path);

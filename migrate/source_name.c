@@ -125,15 +125,25 @@ static void name_take_dialect(struct name_cut *cut)
   cut->n = (size_t)(dot - cut->s);
 }
 
-/* Is the path in a folder of a dialect's name? */
+/* The dialect of a path by the folders it is in, as Flyway's {vendor} has
+ * them; one that is not ours has its name too, and is nobody's here. */
 static const char *name_folder_dialect(const char *path)
 {
-  const char *found = NULL;
+  static const char *const others[] = {
+    "h2",        "hsqldb",      "derby",     "oracle",
+    "sqlserver", "mssql",       "db2",       "firebird",
+    "redshift",  "cockroachdb", "snowflake", "cockroach",
+    "spanner",   "clickhouse",  "informix",  "sybase",
+  };
+  const char *found = NULL, *slash;
 
-  for (const char *slash; (slash = strchr(path, '/')) != NULL;
-       path = slash + 1) {
-    const char *dialect = source_dialect(path, (size_t)(slash - path));
+  for (; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
+    size_t n = (size_t)(slash - path);
+    const char *dialect = source_dialect(path, n);
 
+    for (size_t i = 0; i < FED_LEN(others) && !dialect; i++)
+      if (strlen(others[i]) == n && strncasecmp(others[i], path, n) == 0)
+        dialect = others[i];
     if (dialect) found = dialect;
   }
   return found;
@@ -180,9 +190,13 @@ static bool name_number(struct source_item *item, const struct name_cut *whole)
 {
   struct name_cut cut = *whole;
   size_t digits = strspn(cut.s, NAME_DIGITS);
-  bool up = name_take(&cut, ".up"), down = !up && name_take(&cut, ".down");
-  bool sep = digits < cut.n && cut.s[digits] == '_';
+  bool up, down, sep;
 
+  while (name_take(&cut, "."))
+    ; /* golang-migrate runs 1_name.up..sql */
+  up = name_take(&cut, ".up");
+  down = !up && name_take(&cut, ".down");
+  sep = digits < cut.n && cut.s[digits] == '_';
   if (up || down) name_take_dialect(&cut);
   if (!sep && (up || down)) return false;
   if (!name_version(cut.s, digits, false, item->version)) return false;

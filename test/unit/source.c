@@ -185,6 +185,8 @@ static const struct test_case cases[] = {
     {"00000_a.down.sql", ""}, {"2_.up.SQL", "\n \n"}, {"3_a.b.up.sql", "C"}},
    "native\n0 o up\n0 o down\n1 a up 1[A]\n2  up\n3 a.b up 1[C]\n"
    "20240131120000 z up 1[Z]\n99999999999999999999999999 y up 1[Y]\n"},
+  {"pg", NULL, {{"1_a.up..sql", "A"}, {"1_code.go", "x"}, {"V1__X.java", "x"}},
+   "native\n1 a up 1[A]\n"},
   /* folders below are not read */
   {"pg", NULL, {{"1_a.up.sql", "A"}, {"old/1_a.up.sql", "x"}},
    "native\n1 a up 1[A]\n"},
@@ -352,7 +354,7 @@ static const struct test_case cases[] = {
    "2  up 1[E]\nrepeat - r up 1var[R]\nnote x.sql\n"},
   {"mysql", NULL,
    {{"postgresql/V1__a.sql", "P"}, {"mysql/V1__a.sql", "M"},
-    {"common/V2.0__b.sql", "B"}},
+    {"common/V2.0__b.sql", "B"}, {"h2/V3__c.sql", "C"}},
    "flyway\n1 a up 1var[M]\n2 b up 1var[B]\n"},
   {"pg", NULL, {{"V1__a.sql", ""}, {"x/V1.0__b.sql", ""}},
    "!version 1 is given twice: 'V1__a.sql' and 'x/V1.0__b.sql'"},
