@@ -127,6 +127,8 @@ static int source_other(struct source_loader *load, int i)
                        "'%s' is nearly the name of a migration: %s; rename it, "
                        "or give it another extension",
                        SOURCE_SHOW(item->path), slip);
+  if (item->shape == SHAPE_GO)
+    return source_add_note(load, item, "Go code, which is not run here");
   if (fnmatch("*.sql", item->path, FNM_CASEFOLD) != 0) return SQLITE_OK;
   return source_add_note(load, item, "not named as a migration of this layout");
 }

@@ -195,7 +195,8 @@ int source_items_embed(struct source_items *items,
   for (int i = 0; i < n && rc == SQLITE_OK; i++) {
     if (list[i].name[0] == '.' || strstr(list[i].name, "/.")) continue;
     rc = dir_add(items, fed_strdup(list[i].name), err);
-    if (rc == SQLITE_OK) items->item[items->n - 1].given = list[i].text;
+    if (rc == SQLITE_OK)
+      items->item[items->n - 1].given = list[i].text ? list[i].text : "";
   }
   if (rc != SQLITE_OK) return rc;
   dir_sort(items);
@@ -400,11 +401,9 @@ static int dir_check(const struct source_item *item, struct fed_err *err)
   const unsigned char *end = s + item->size;
   const char *shown, *wrong;
 
-  while (s < end) {
-    size_t n = *s ? dir_utf8(s, (size_t)(end - s)) : 0;
-
+  for (size_t n; s < end; s += n) {
+    n = *s - 1u < 0x7Fu ? 1 : *s ? dir_utf8(s, (size_t)(end - s)) : 0;
     if (n == 0) break;
-    s += n;
   }
   if (s == end) return SQLITE_OK;
   shown = SOURCE_SHOW(item->path);

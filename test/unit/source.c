@@ -186,7 +186,7 @@ static const struct test_case cases[] = {
    "native\n0 o up\n0 o down\n1 a up 1[A]\n2  up\n3 a.b up 1[C]\n"
    "20240131120000 z up 1[Z]\n99999999999999999999999999 y up 1[Y]\n"},
   {"pg", NULL, {{"1_a.up..sql", "A"}, {"1_code.go", "x"}, {"V1__X.java", "x"}},
-   "native\n1 a up 1[A]\n"},
+   "native\n1 a up 1[A]\nnote 1_code.go\n"},
   /* folders below are not read */
   {"pg", NULL, {{"1_a.up.sql", "A"}, {"old/1_a.up.sql", "x"}},
    "native\n1 a up 1[A]\n"},
