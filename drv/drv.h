@@ -156,6 +156,8 @@ struct fed_param {
  */
 struct fed_dsn {
   const struct fed_driver *drv;
+  bool plain; /* no settings of ours: the session that the server's own client
+                 would have, but for UTF-8 */
   int nparam;
   struct fed_param *param;
 };

@@ -164,6 +164,7 @@ int fed_dsn_copy(struct fed_dsn *to, const struct fed_dsn *from,
 {
   memset(to, 0, sizeof *to);
   to->drv = from->drv;
+  to->plain = from->plain;
   for (int i = 0; i < from->nparam; i++) {
     int rc = fed_dsn_set(to, from->param[i].key, from->param[i].value, err);
 

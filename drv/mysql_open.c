@@ -288,6 +288,8 @@ static int my_set_up(struct fed_mysql *c, const struct fed_wait *wait,
   char sql[480];
   int n;
 
+  if (c->dsn.plain)
+    return fed_mysql_run_exec(c, "SET NAMES utf8mb4", wait, err);
   n = snprintf(sql, sizeof sql,
                "SET NAMES utf8mb4, time_zone='+00:00', sql_mode='"
                "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"

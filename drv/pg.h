@@ -59,6 +59,7 @@ struct fed_pg_conn {
   bool in_tx;          /* `active` was started inside a transaction */
   bool read_only;      /* the open transaction cannot write */
   bool guarded;        /* it stands behind a savepoint, see fed_begin.guard */
+  bool plain;          /* fed_dsn.plain */
   bool set_session;    /* settings do not come with the start-up packet */
   int syncs;           /* pipeline synchronisation points not yet seen */
   unsigned serial;     /* number of the newest prepared statement */

@@ -272,8 +272,8 @@ static int pg_session(struct fed_pg_conn *pg, const struct fed_wait *wait,
   if (!pg_setting(pg->link, "client_encoding", "UTF8"))
     return fed_err_set(err, SQLITE_CANTOPEN,
                        "cannot connect: the server does not speak UTF8");
-  return pg->set_session ? fed_pg_exec(pg, fed_pg_settings, wait, &done, err)
-                         : SQLITE_OK;
+  if (pg->plain || !pg->set_session) return SQLITE_OK;
+  return fed_pg_exec(pg, fed_pg_settings, wait, &done, err);
 }
 
 static int pg_set_up(struct fed_pg_conn *pg, const struct fed_wait *wait,
@@ -323,7 +323,7 @@ int fed_pg_open(struct fed_conn **out, const struct fed_dsn *dsn,
   if (!pg) return fed_err_nomem(err);
   fed_conn_init(&pg->base, dsn->drv);
   for (;;) {
-    rc = pg_args(&args, dsn, !pg->set_session, err);
+    rc = pg_args(&args, dsn, !pg->set_session && !dsn->plain, err);
     if (rc == SQLITE_OK) rc = pg_connect(&pg->link, &args, wait, err);
     pg_args_release(&args);
     if (rc == SQLITE_OK || pg->set_session || !pg_no_options(err)) break;
@@ -332,6 +332,7 @@ int fed_pg_open(struct fed_conn **out, const struct fed_dsn *dsn,
     pg->link = NULL;
     fed_err_clear(err);
   }
+  pg->plain = dsn->plain;
   if (rc == SQLITE_OK) rc = pg_set_up(pg, wait, err);
   if (rc != SQLITE_OK)
     fed_pg_free(pg);

@@ -177,10 +177,13 @@ static bool sq_has_progress(void)
 /* What a file must not be able to do to us, and we not to it. */
 static void sq_harden(struct sq_conn *sq)
 {
-  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-  /* A column dropped under us must be an error, not the string of its name. */
-  sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+  if (!sq->dsn.plain) {
+    sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(sq->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    /* A column dropped under us must be an error, not the string of its
+     * name. */
+    sqlite3_db_config(sq->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+  }
   sqlite3_busy_handler(sq->db, sq_busy, sq);
   if (sq_has_progress())
     sqlite3_progress_handler(sq->db, SQ_PROGRESS_OPS, sq_progress, sq);

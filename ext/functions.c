@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-static struct fed_db *function_db(sqlite3_context *ctx)
+struct fed_db *function_db(sqlite3_context *ctx)
 {
   return ((const struct fed_binding *)sqlite3_user_data(ctx))->fdb;
 }
@@ -22,9 +22,8 @@ static void function_result(sqlite3_context *ctx, int rc,
     fed_result_err(ctx, err);
 }
 
-/* Argument `i` as text that holds no NUL; NULL with an error set. */
-static const char *function_text(sqlite3_value **argv, int i, const char *what,
-                                 struct fed_err *err)
+const char *function_text(sqlite3_value **argv, int i, const char *what,
+                          struct fed_err *err)
 {
   const char *text;
 
@@ -42,9 +41,8 @@ static const char *function_text(sqlite3_value **argv, int i, const char *what,
   return text;
 }
 
-/* The arguments from `first` on as texts; *out is fed_free()d. */
-static int function_options(int argc, sqlite3_value **argv, int first,
-                            const char ***out, struct fed_err *err)
+int function_options(int argc, sqlite3_value **argv, int first,
+                     const char ***out, struct fed_err *err)
 {
   const char **options =
     fed_calloc((size_t)(argc - first) + 1, sizeof *options);
@@ -284,21 +282,28 @@ static void function_mutate(sqlite3_context *ctx, int argc,
 /* ---- the table --------------------------------------------------------- */
 
 const struct fed_function fed_functions[] = {
-  {"fed_server",      -1, function_server     },
-  {"fed_server_drop", 1,  function_server_drop},
-  {"fed_attach",      -1, function_attach     },
-  {"fed_detach",      1,  function_detach     },
-  {"fed_refresh",     1,  function_refresh    },
-  {"fed_trust",       1,  function_trust      },
-  {"fed_pushdown",    -1, function_pushdown   },
-  {"fed_exec",        -1, function_exec       },
-  {"fed_version",     0,  function_version    },
+  {"fed_server",       -1, function_server          },
+  {"fed_server_drop",  1,  function_server_drop     },
+  {"fed_attach",       -1, function_attach          },
+  {"fed_detach",       1,  function_detach          },
+  {"fed_refresh",      1,  function_refresh         },
+  {"fed_trust",        1,  function_trust           },
+  {"fed_pushdown",     -1, function_pushdown        },
+  {"fed_exec",         -1, function_exec            },
+  {"fed_version",      0,  function_version         },
+  {"migrate_up",       -1, function_migrate_up      },
+  {"migrate_down",     -1, function_migrate_down    },
+  {"migrate_to",       -1, function_migrate_to      },
+  {"migrate_redo",     -1, function_migrate_redo    },
+  {"migrate_baseline", -1, function_migrate_baseline},
+  {"migrate_repair",   -1, function_migrate_repair  },
+  {"migrate_force",    -1, function_migrate_force   },
 #ifdef FED_TEST
-  {"fed_fault",       2,  function_fault      },
-  {"fed_terms",       0,  function_terms      },
-  {"fed_mutate",      3,  function_mutate     },
+  {"fed_fault",        2,  function_fault           },
+  {"fed_terms",        0,  function_terms           },
+  {"fed_mutate",       3,  function_mutate          },
 #endif
-  {NULL,              0,  NULL                },
+  {NULL,               0,  NULL                     },
 };
 
 const struct fed_help fed_function_help[] = {
@@ -329,5 +334,27 @@ const struct fed_help fed_function_help[] = {
   {.name = "fed_version",
    .usage = "fed_version()",
    .help = "the version of dbfed"},
-  {.name = NULL},
+  {.name = "migrate_up",
+   .usage = "migrate_up([targets] [, 'dir=D'] [, 'to=V'] [, 'steps=N']...)",
+   .help = "apply the migrations that are pending"},
+  {.name = "migrate_down",
+   .usage = "migrate_down([targets] [, 'steps=N'] [, 'to=V']...)",
+   .help = "undo the last migration, or several"},
+  {.name = "migrate_to",
+   .usage = "migrate_to([targets,] 'to=V')",
+   .help = "apply or undo until V is the last one applied"},
+  {.name = "migrate_redo",
+   .usage = "migrate_redo([targets])",
+   .help = "undo the last migration and apply it again"},
+  {.name = "migrate_baseline",
+   .usage = "migrate_baseline([targets,] 'to=V')",
+   .help =
+     "take all migrations up to V as applied, on a database that has none"},
+  {.name = "migrate_repair",
+   .usage = "migrate_repair([targets])",
+   .help = "accept files that were changed or removed after they were applied"},
+  {.name = "migrate_force",
+   .usage = "migrate_force([targets,] 'to=V' [, 'pending'])",
+   .help = "take one migration as applied, or as not"},
+  {.name = NULL                                                   },
 };

@@ -99,7 +99,7 @@ int fed_ext_register(sqlite3 *db, char **message)
   int rc;
 
   if (register_done(db)) return SQLITE_OK;
-  rc = fed_vtab_register(db, fed_function_help, &fdb, &err);
+  rc = fed_vtab_register(db, fed_function_help, fed_migrate_tables, &fdb, &err);
   if (rc == SQLITE_OK) rc = register_functions(db, fdb, &err);
   if (rc == SQLITE_OK &&
       (rc = sqlite3_create_collation_v2(db, "decimal", SQLITE_UTF8, NULL,

@@ -173,6 +173,14 @@ static const struct {
   {SQLITE, NO_TX, "pragma * foreign_keys|journal_mode|synchronous|page_size|"
                   "auto_vacuum|encoding|temp_store|temp_store_directory =|()"},
 
+  {PG | SQLITE, SPLIT_BEGIN, "begin"},
+  {PG | MYSQL, SPLIT_BEGIN, "start transaction"},
+  {MYSQL, SPLIT_BEGIN, "begin !not"},
+  {MYSQL, SPLIT_BEGIN, "begin $"},
+  {ALL, SPLIT_COMMIT, "commit ?work|transaction $"},
+  {PG | SQLITE, SPLIT_COMMIT, "end ?work|transaction $"},
+  {SQLITE, SPLIT_REBUILDS, "drop|alter table"},
+
   {PG | SQLITE, TX, "begin|commit|end"},
   {PG, TX, "start|prepare transaction"},
   {PG, TX, "abort"},

@@ -49,7 +49,12 @@ enum split_trait {
    * not looked into. */
   SPLIT_DESTRUCTIVE = 8,
   /* Only a client could carry it out; a server would refuse it. */
-  SPLIT_CLIENT = 16
+  SPLIT_CLIENT = 16,
+  /* With SPLIT_TRANSACTION: the plain ends of one. */
+  SPLIT_BEGIN = 32,
+  SPLIT_COMMIT = 64,
+  /* Drops or alters a table of SQLite. */
+  SPLIT_REBUILDS = 128
 };
 
 /* Longest delimiter, as in the mysql client. */

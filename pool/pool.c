@@ -168,8 +168,9 @@ static int pool_explain(const struct fed_server *server, int rc,
   return rc;
 }
 
-int fed_server_connect(struct fed_server *server, struct fed_conn **out,
-                       const struct fed_wait *wait, struct fed_err *err)
+int fed_server_connect(struct fed_server *server, bool plain,
+                       struct fed_conn **out, const struct fed_wait *wait,
+                       struct fed_err *err)
 {
   struct fed_wait within = fed_wait_within(wait, server->opts.connect_timeout);
   struct fed_conn *conn = NULL;
@@ -178,6 +179,7 @@ int fed_server_connect(struct fed_server *server, struct fed_conn **out,
 
   *out = NULL;
   if ((rc = fed_server_resolve(server, &dsn, err)) != SQLITE_OK) return rc;
+  dsn.plain = plain;
   rc = fed_conn_open(&conn, &dsn, &within, err);
   fed_dsn_release(&dsn);
   if (rc == SQLITE_OK) return pool_wrap(server, conn, out, err);
@@ -221,7 +223,7 @@ static int pool_open(struct pool_slot *slot, const struct fed_wait *wait,
                      struct fed_err *err)
 {
   struct fed_conn *conn = NULL;
-  int rc = fed_server_connect(slot->server, &conn, wait, err);
+  int rc = fed_server_connect(slot->server, false, &conn, wait, err);
 
   fed_pool_lock();
   if (rc == SQLITE_OK && conn) {

@@ -176,13 +176,14 @@ void fed_pool_put(struct fed_conn *conn);
 
 /*
  * A session of the caller's own, outside the pool and beside pool_max: for
- * what must not share one, such as a lock. It is set up as all are, its
- * statements are told to the log. The caller keeps the reference to `server`
- * until fed_conn_close(); after a fork() the child calls fed_conn_abandon().
- * The fed_pool_* functions are not for it.
+ * what must not share one, such as a lock. With `plain` it is set up as the
+ * server's own client would be. Its statements are told to the log. The caller
+ * keeps the reference to `server` until fed_conn_close(); after a fork() the
+ * child calls fed_conn_abandon(). The fed_pool_* functions are not for it.
  */
-int fed_server_connect(struct fed_server *server, struct fed_conn **out,
-                       const struct fed_wait *wait, struct fed_err *err);
+int fed_server_connect(struct fed_server *server, bool plain,
+                       struct fed_conn **out, const struct fed_wait *wait,
+                       struct fed_err *err);
 
 /* The server a lent connection belongs to; borrowed until put. */
 struct fed_server *fed_pool_server(const struct fed_conn *conn);

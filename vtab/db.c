@@ -204,18 +204,36 @@ static int db_register_table(struct fed_db *fdb, const char *name,
   return rc;
 }
 
+static int db_register_statuses(struct fed_db *fdb,
+                                const struct status_table *def,
+                                struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  for (; def->name && rc == SQLITE_OK; def++)
+    rc = db_register_status(fdb, def, err);
+  return rc;
+}
+
+sqlite3 *fed_db_handle(const struct fed_db *fdb)
+{
+  return fdb->db;
+}
+
 int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
-                      struct fed_db **out, struct fed_err *err)
+                      const struct status_table *more, struct fed_db **out,
+                      struct fed_err *err)
 {
   struct fed_db *fdb = db_new(db, help);
   int rc;
 
   if (!fdb) return fed_err_nomem(err);
+  fdb->more = more;
   rc = fed_tx_new(db, &fdb->tx, err);
   if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed", err);
   if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed_query", err);
-  for (int i = 0; status_tables[i].name && rc == SQLITE_OK; i++)
-    rc = db_register_status(fdb, &status_tables[i], err);
+  if (rc == SQLITE_OK) rc = db_register_statuses(fdb, status_tables, err);
+  if (rc == SQLITE_OK) rc = db_register_statuses(fdb, more, err);
   if (rc == SQLITE_OK)
     *out = fdb;
   else

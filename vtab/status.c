@@ -296,6 +296,14 @@ static void status_help_row(struct status_rows *rows, const char *name,
   status_text(rows, help);
 }
 
+static void status_help_tables(struct status_rows *rows,
+                               const struct status_table *def)
+{
+  for (; def->name; def++)
+    status_help_row(rows, def->name, "table",
+                    def->usage ? def->usage : def->name, def->help);
+}
+
 static int status_help(struct fed_db *fdb, struct status_rows *rows,
                        struct fed_err *err)
 {
@@ -310,9 +318,8 @@ static int status_help(struct fed_db *fdb, struct status_rows *rows,
                   "CREATE VIRTUAL TABLE t USING fed_query(server,"
                   " 'SELECT ...')",
                   "the result of a remote SELECT, run anew by each scan");
-  for (const struct status_table *def = status_tables; def->name; def++)
-    status_help_row(rows, def->name, "table",
-                    def->usage ? def->usage : def->name, def->help);
+  status_help_tables(rows, status_tables);
+  status_help_tables(rows, fdb->more);
   return SQLITE_OK;
 }
 

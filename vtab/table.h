@@ -11,6 +11,7 @@
 
 #include "drv/dialect.h"
 #include "tx/tx.h"
+#include "vtab/status.h"
 #include "vtab/vtab.h"
 
 /* What fed_verify() says of the statement it runs now. */
@@ -34,6 +35,7 @@ struct fed_db {
   const char *creating_driver;
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
   const struct fed_help *help; /* SQL functions, for fed_help */
+  const struct status_table *more; /* tables of the layer above, too */
   int64_t next_look;           /* when to test for an interrupt again */
   int64_t plan_id;             /* of the last plan that was made */
 };
@@ -103,35 +105,6 @@ bool relation_equal(const struct fed_relation *a, const struct fed_relation *b);
 extern const sqlite3_module fed_table_module; /* fed and fed_query */
 
 /* ---- status.c: tables about dbfed itself ------------------------------- */
-
-/* The rows of a status table, gathered when a scan of it begins. */
-struct status_rows {
-  struct fed_value *value; /* ncol for each row; texts are owned */
-  int ncol;
-  int64_t nvalue, room;
-  bool nomem;
-  int argc; /* of a table-valued function: its arguments, borrowed */
-  sqlite3_value **argv;
-};
-
-/* Append the next value of the present row. Text is copied, NULL is NULL. */
-void status_int(struct status_rows *rows, int64_t i);
-void status_real(struct status_rows *rows, double r);
-void status_text(struct status_rows *rows, const char *text);
-void status_null(struct status_rows *rows);
-void status_value(struct status_rows *rows, const struct fed_value *value);
-void status_clear(struct status_rows *rows);
-
-struct status_table {
-  const char *name;
-  const char *columns; /* for CREATE TABLE x(...) */
-  int ncol;            /* those that show */
-  int nhidden;         /* behind them: arguments */
-  int (*fill)(struct fed_db *fdb, struct status_rows *rows,
-              struct fed_err *err);
-  const char *usage; /* NULL: its name */
-  const char *help;
-};
 
 extern const struct status_table status_tables[]; /* ends with a NULL name */
 extern const sqlite3_module status_module;

@@ -23,13 +23,19 @@ struct fed_help {
   const char *help;
 };
 
+struct status_table;
+
 /*
  * Register every module with `db`. `help` lists the SQL functions of the
- * layer above for fed_help (static, ends with a NULL name). *out is one
- * reference to the connection's state, for the functions.
+ * layer above for fed_help, `more` its tables (both static, the last has no
+ * name). *out is one reference to the connection's state, for the functions.
  */
 int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
-                      struct fed_db **out, struct fed_err *err);
+                      const struct status_table *more, struct fed_db **out,
+                      struct fed_err *err);
+
+/* The connection that it belongs to. */
+sqlite3 *fed_db_handle(const struct fed_db *fdb);
 
 /* One reference for each module or function that holds it as client data. */
 struct fed_db *fed_db_ref(struct fed_db *fdb);

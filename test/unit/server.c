@@ -476,8 +476,8 @@ static void test_connect(void)
   check(get("p", &a) == SQLITE_OK, "%s", last.msg);
   server = find("p");
   fed_log_clear();
-  check(fed_server_connect(server, &own, &forever, &last) == SQLITE_OK, "%s",
-        last.msg);
+  check(fed_server_connect(server, false, &own, &forever, &last) == SQLITE_OK,
+        "%s", last.msg);
   check(open_now == 2 && row("p").busy == 1 && row("p").opened_total == 1,
         "counted as pooled");
   fed_conn_run(own, "LOCK", 4, &forever, &last);
@@ -489,7 +489,8 @@ static void test_connect(void)
   fed_conn_close(own);
   check(open_now == 0, "not closed");
   down = true;
-  check(fed_server_connect(server, &own, &forever, &last) == SQLITE_CANTOPEN &&
+  check(fed_server_connect(server, false, &own, &forever, &last) ==
+            SQLITE_CANTOPEN &&
           !own && says("server 'p': refused"),
         "%s", last.msg);
   down = false;

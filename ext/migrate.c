@@ -1,0 +1,197 @@
+/* migrate: the SQL functions and tables of migrate/. */
+#include "migrate/migrate.h"
+
+#include "base/mem.h"
+#include "ext/functions.h"
+
+/* The first argument is the targets, unless it is an option. */
+static bool function_has_targets(int argc, sqlite3_value **argv)
+{
+  const char *first = argc ? (const char *)sqlite3_value_text(argv[0]) : NULL;
+
+  return first && !fed_opt_is(migrate_options, migrate_noptions, first);
+}
+
+static struct migrate_host function_host(struct fed_db *fdb)
+{
+  return (struct migrate_host){.db = fed_db_handle(fdb),
+                               .wait = fed_db_wait(fdb)};
+}
+
+static void function_migrate(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv, enum migrate_verb verb)
+{
+  struct fed_db *fdb = function_db(ctx);
+  struct migrate_host host = function_host(fdb);
+  int first = function_has_targets(argc, argv);
+  const char *targets = NULL, **options = NULL;
+  struct fed_err err = FED_ERR_INIT;
+  struct fed_str report;
+  int rc = SQLITE_OK;
+
+  fed_str_init(&report, FED_STR_SQL);
+  if (!sqlite3_get_autocommit(host.db))
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "migrations begin and commit transactions of their own: "
+                     "COMMIT or ROLLBACK yours before");
+  if (rc == SQLITE_OK && first &&
+      !(targets = function_text(argv, 0, "the list of targets", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK) rc = function_options(argc, argv, first, &options, &err);
+  if (rc == SQLITE_OK)
+    rc =
+      migrate_run(&host, verb, targets, options, argc - first, &report, &err);
+  if (rc == SQLITE_OK)
+    sqlite3_result_text(ctx, report.s, (int)report.len, SQLITE_TRANSIENT);
+  else
+    fed_result_err(ctx, &err);
+  fed_free(options);
+  fed_str_release(&report);
+}
+
+void function_migrate_up(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_UP);
+}
+
+void function_migrate_down(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_DOWN);
+}
+
+void function_migrate_to(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_TO);
+}
+
+void function_migrate_redo(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_REDO);
+}
+
+void function_migrate_baseline(sqlite3_context *ctx, int argc,
+                               sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_BASELINE);
+}
+
+void function_migrate_repair(sqlite3_context *ctx, int argc,
+                             sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_REPAIR);
+}
+
+void function_migrate_force(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_FORCE);
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+static const char *const migrate_kinds[] = {[SOURCE_VERSIONED] = "versioned",
+                                            [SOURCE_REPEATABLE] = "repeatable",
+                                            [SOURCE_BASELINE] = "baseline"};
+
+static void migrate_text(struct status_rows *rows, const char *text)
+{
+  status_text(rows, text && *text ? text : NULL);
+}
+
+static int migrate_item_row(void *arg, const char *target,
+                            const struct plan_item *item, struct fed_err *err)
+{
+  struct status_rows *rows = arg;
+
+  (void)err;
+  status_text(rows, target);
+  migrate_text(rows, plan_version(item));
+  status_text(rows, plan_name(item));
+  status_text(rows, item->file ? migrate_kinds[item->file->kind] : NULL);
+  status_text(rows, plan_state_name(item->state));
+  migrate_text(rows, item->file ? item->file->up.path : NULL);
+  status_int(rows, item->file && item->file->down.present);
+  migrate_text(rows, item->row ? item->row->started_at : NULL);
+  if (item->row)
+    status_int(rows, item->row->duration_ms);
+  else
+    status_null(rows);
+  migrate_text(rows, item->row ? item->row->applied_by : NULL);
+  migrate_text(rows, item->row ? item->row->error : NULL);
+  return SQLITE_OK;
+}
+
+static int migrate_history_row(void *arg, const char *target,
+                               const struct history_row *row,
+                               struct fed_err *err)
+{
+  struct status_rows *rows = arg;
+
+  (void)err;
+  status_text(rows, target);
+  status_int(rows, row->id);
+  status_text(rows, history_action_name(row->action));
+  migrate_text(rows, row->version);
+  status_text(rows, row->name);
+  status_text(rows, history_state_name(row->state));
+  status_int(rows, row->statements);
+  status_int(rows, row->done);
+  migrate_text(rows, row->checksum);
+  status_text(rows, row->started_at);
+  status_int(rows, row->duration_ms);
+  status_text(rows, row->applied_by);
+  migrate_text(rows, row->error);
+  return SQLITE_OK;
+}
+
+static int migrate_fill_status(struct fed_db *fdb, struct status_rows *rows,
+                               struct fed_err *err)
+{
+  struct migrate_host host = function_host(fdb);
+  int first = function_has_targets(rows->argc, rows->argv);
+  const char *targets = NULL, **options = NULL;
+  int rc = SQLITE_OK;
+
+  if (first && !(targets = function_text(rows->argv, 0, "the list", err)))
+    return err->rc;
+  rc = function_options(rows->argc, rows->argv, first, &options, err);
+  if (rc == SQLITE_OK)
+    rc = migrate_status(&host, targets, options, rows->argc - first,
+                        migrate_item_row, rows, err);
+  fed_free(options);
+  return rc;
+}
+
+static int migrate_fill_history(struct fed_db *fdb, struct status_rows *rows,
+                                struct fed_err *err)
+{
+  struct migrate_host host = function_host(fdb);
+  const char *targets =
+    rows->argc ? function_text(rows->argv, 0, "the list of targets", err)
+               : "main";
+
+  if (!targets) return err->rc;
+  return migrate_history(&host, targets, migrate_history_row, rows, err);
+}
+
+const struct status_table fed_migrate_tables[] = {
+  {.name = "migrate_status",
+   .columns = "target TEXT, version TEXT, name TEXT, kind TEXT, state TEXT,"
+              " file TEXT, reversible INT, applied_at TEXT, duration_ms INT,"
+              " applied_by TEXT, error TEXT, targets HIDDEN, o1 HIDDEN,"
+              " o2 HIDDEN, o3 HIDDEN, o4 HIDDEN", .ncol = 11,
+   .nhidden = 5,
+   .fill = migrate_fill_status,
+   .usage = "migrate_status([targets] [, 'dir=D']...)",
+   .help = "each migration, in the files and on the targets"},
+  {.name = "migrate_history",
+   .columns = "target TEXT, id INT, action TEXT, version TEXT, name TEXT,"
+              " state TEXT, statements INT, done INT, checksum TEXT,"
+              " started_at TEXT, duration_ms INT, applied_by TEXT, error TEXT,"
+              " targets HIDDEN", .ncol = 13,
+   .nhidden = 1,
+   .fill = migrate_fill_history,
+   .usage = "migrate_history([targets])",
+   .help = "what was done to the targets, in order"},
+  {.name = NULL},
+};

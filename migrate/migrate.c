@@ -1,0 +1,679 @@
+#include "migrate/migrate.h"
+
+#include "base/mem.h"
+#include "migrate/script.h"
+
+/* ---- options ------------------------------------------------------------- */
+
+#define MIGRATE_DIR   "migrations"
+#define MIGRATE_NAMED 10 /* migrations that a report names */
+
+static const char *const migrate_guards[] = {"none", "destructive", NULL};
+
+#define AT(member) offsetof(struct migrate_opts, member)
+#define DAY_MS     86400000
+#define STEPS_MAX  1000000
+
+const struct fed_opt migrate_options[] = {
+  {"dir",               FED_OPT_TEXT, AT(dir),                0, 0,         0, NULL,           "where the files are"   },
+  {"to",                FED_OPT_TEXT, AT(to),                 0, 0,         0, NULL,           "the version to stop at"},
+  {"steps",             FED_OPT_INT,  AT(steps),              1, STEPS_MAX, 0, NULL,           "how many at most"      },
+  {"dry_run",           FED_OPT_FLAG, AT(dry_run),            0, 0,         0, NULL,
+   "only say what would be done"                                                                                       },
+  {"pending",           FED_OPT_FLAG, AT(pending),            0, 0,         0, NULL,
+   "migrate_force: it is not applied"                                                                                  },
+  {"out_of_order",      FED_OPT_FLAG, AT(allow.out_of_order), 0, 0,         0, NULL,
+   "apply files below the newest applied one, too"                                                                     },
+  {"changed",           FED_OPT_FLAG, AT(allow.changed),      0, 0,         0, NULL,
+   "go on although files that were applied have changed"                                                               },
+  {"missing",           FED_OPT_FLAG, AT(allow.missing),      0, 0,         0, NULL,
+   "go on although files that were applied are gone"                                                                   },
+  {"future",            FED_OPT_FLAG, AT(allow.future),       0, 0,         0, NULL,
+   "go on although later ones are applied than there are files"                                                        },
+  {"lock_timeout",      FED_OPT_MS,   AT(lock_timeout),       0, DAY_MS,    0, NULL,
+   "how long to wait for another run, and for locks of tables"                                                         },
+  {"statement_timeout", FED_OPT_MS,   AT(statement_timeout),  0, DAY_MS,    0, NULL,
+   "how long one statement may take"                                                                                   },
+  {"layout",            FED_OPT_WORD, AT(layout),             0, 0,         0, source_layouts,
+   "whose files they are"                                                                                              },
+  {"guard",             FED_OPT_WORD, AT(guard),              0, 0,         0, migrate_guards,
+   "destructive: refuse DROP, TRUNCATE and the like"                                                                   },
+};
+const int migrate_noptions = FED_LEN(migrate_options);
+
+/* ---- one request --------------------------------------------------------- */
+
+struct migrate {
+  const struct migrate_host *host;
+  enum migrate_verb verb;
+  struct migrate_opts opts;
+  struct script_variable *var;
+  int nvar;
+  char to[SOURCE_VERSION_MAX]; /* canonical, or "" */
+  struct fed_str *report;
+  /* Of the present target. */
+  struct target *target;
+  struct source *source;
+  struct history history;
+  struct plan plan;
+  struct fed_str done; /* versions, for the report */
+  int ndone;
+  int64_t start_ms;
+};
+
+static void migrate_release(struct migrate *m)
+{
+  fed_opt_release(migrate_options, migrate_noptions, &m->opts);
+  for (int i = 0; i < m->nvar; i++) {
+    fed_free(m->var[i].name);
+    fed_free(m->var[i].value);
+  }
+  fed_free(m->var);
+}
+
+/* 'var.name=value' */
+static int migrate_variable(struct migrate *m, const char *arg,
+                            struct fed_err *err)
+{
+  const char *equals = strchr(arg, '=');
+  struct script_variable *var =
+    fed_realloc(m->var, (size_t)(m->nvar + 1) * sizeof *var);
+
+  if (!var) return fed_err_nomem(err);
+  m->var = var;
+  var[m->nvar].name = fed_strndup(arg + 4, (size_t)(equals - arg - 4));
+  var[m->nvar].value = fed_strdup(equals + 1);
+  m->nvar++;
+  return var[m->nvar - 1].name && var[m->nvar - 1].value ? SQLITE_OK
+                                                         : fed_err_nomem(err);
+}
+
+static int migrate_parse(struct migrate *m, const char *const *args, int n,
+                         struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  fed_opt_defaults(migrate_options, migrate_noptions, &m->opts);
+  for (int i = 0; i < n && rc == SQLITE_OK; i++)
+    rc = !strncmp(args[i], "var.", 4) && strchr(args[i], '=')
+           ? migrate_variable(m, args[i], err)
+           : fed_opt_parse(migrate_options, migrate_noptions, &m->opts, args[i],
+                           NULL, err);
+  if (rc == SQLITE_OK && m->opts.to && strcmp(m->opts.to, "0") != 0)
+    rc = source_version_parse(m->opts.to, m->to, err);
+  else if (rc == SQLITE_OK && m->opts.to)
+    strcpy(m->to, "0");
+  return rc;
+}
+
+static const char *migrate_dir(const struct migrate *m)
+{
+  return m->opts.dir ? m->opts.dir : MIGRATE_DIR;
+}
+
+/* ---- one migration ------------------------------------------------------- */
+
+static void migrate_note(struct migrate *m, const char *version,
+                         const char *name)
+{
+  m->ndone++;
+  if (m->ndone <= MIGRATE_NAMED)
+    fed_str_addf(&m->done, "%s%s", m->ndone > 1 ? ", " : "",
+                 *version ? version : name);
+}
+
+static void migrate_names(const struct migrate *m, struct fed_str *out)
+{
+  fed_str_add(out, m->done.s);
+  if (m->ndone > MIGRATE_NAMED)
+    fed_str_addf(out, ", and %d more", m->ndone - MIGRATE_NAMED);
+}
+
+/* The name of a migration as errors show it. */
+static void migrate_blame(const struct migrate *m, struct fed_err *err)
+{
+  fed_err_prefix(err, "target '%s': %s/", m->target->name, migrate_dir(m));
+}
+
+static int migrate_guard(const struct migrate *m, const struct script *script,
+                         struct fed_err *err)
+{
+  if (!m->opts.guard || !(script->traits & SPLIT_DESTRUCTIVE)) return SQLITE_OK;
+  for (int i = 0; i < script->n; i++)
+    if (script->step[i].stmt.traits & SPLIT_DESTRUCTIVE)
+      return fed_err_set(
+        err, SQLITE_ERROR, "%s:%d:%d: refused by guard=destructive: %.*s",
+        script->path, script->step[i].stmt.line, script->step[i].stmt.column,
+        script->step[i].stmt.size > 60 ? 60 : (int)script->step[i].stmt.size,
+        script->step[i].stmt.sql);
+  return SQLITE_OK;
+}
+
+static enum history_action migrate_action(const struct plan_item *item, bool up)
+{
+  if (!up) return HISTORY_DOWN;
+  return item->file->kind == SOURCE_BASELINE ? HISTORY_BASELINE : HISTORY_UP;
+}
+
+static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
+                          struct fed_err *err)
+{
+  const struct source_file *file = item->file;
+  struct script_run run = {.target = m->target,
+                           .local = m->host->db,
+                           .partial =
+                             item->state == PLAN_PARTIAL ? item->row : NULL,
+                           .last = m->history.last};
+  struct history_row row = {.action = migrate_action(item, up),
+                            .version = file->version,
+                            .name = file->name,
+                            .checksum = file->checksum};
+  struct script script;
+  int rc = script_load(&script, up ? &file->up : &file->down, m->target->kind,
+                       m->var, m->nvar, err);
+
+  if (rc == SQLITE_OK) {
+    rc = migrate_guard(m, &script, err);
+    if (rc == SQLITE_OK && !m->opts.dry_run)
+      rc = script_execute(&script, &run, &row, err);
+    script_release(&script);
+  }
+  if (!m->opts.dry_run) rc = target_restore(m->target, rc, err);
+  if (rc == SQLITE_OK) {
+    m->history.last = run.last;
+    migrate_note(m, plan_version(item), plan_name(item));
+  } else if (rc != SCRIPT_STALE)
+    migrate_blame(m, err);
+  return rc;
+}
+
+/* ---- what is to be done -------------------------------------------------- */
+
+static bool migrate_is_due(const struct migrate *m,
+                           const struct plan_item *item)
+{
+  switch (item->state) {
+  case PLAN_PENDING:
+  case PLAN_AGAIN:
+    return true;
+  case PLAN_OUT_OF_ORDER:
+    return m->opts.allow.out_of_order;
+  case PLAN_PARTIAL:
+    return item->row->action != HISTORY_DOWN;
+  case PLAN_APPLIED:
+  case PLAN_BASELINED:
+  case PLAN_CHANGED:
+  case PLAN_MISSING:
+  case PLAN_FUTURE:
+  case PLAN_STATES:
+    break;
+  }
+  return false;
+}
+
+static bool migrate_is_beyond(const struct migrate *m,
+                              const struct plan_item *item)
+{
+  const char *version = plan_version(item);
+
+  return *m->to && *version && source_version_cmp(version, m->to) > 0;
+}
+
+/* Something that is half undone is to be undone first. */
+static int migrate_check_partial(const struct migrate *m, bool up,
+                                 struct fed_err *err)
+{
+  for (int i = 0; i < m->plan.n; i++) {
+    const struct plan_item *item = &m->plan.item[i];
+
+    if (item->state != PLAN_PARTIAL) continue;
+    if (!item->file)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "migration '%s_%s' was begun and its file is gone: "
+                         "bring it back",
+                         plan_version(item), plan_name(item));
+    if ((item->row->action != HISTORY_DOWN) != up)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "migration '%s_%s' is half %s: finish that first: %s",
+                         plan_version(item), plan_name(item),
+                         up ? "undone" : "applied",
+                         up ? "SELECT migrate_down()" : "SELECT migrate_up()");
+  }
+  return SQLITE_OK;
+}
+
+/* Versioned ones in order; repeatable ones once none of those is left. */
+static int migrate_up(struct migrate *m, struct fed_err *err)
+{
+  bool left = false;
+  int64_t n = 0;
+  int rc = migrate_check_partial(m, true, err);
+
+  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
+    struct plan_item *item = &m->plan.item[i];
+
+    if (!migrate_is_due(m, item)) continue;
+    if (migrate_is_beyond(m, item) || (m->opts.steps && n >= m->opts.steps) ||
+        (left && !*plan_version(item))) {
+      left = true;
+      continue;
+    }
+    n++;
+    rc = migrate_script(m, item, true, err);
+  }
+  return rc;
+}
+
+static bool migrate_is_undoable(const struct plan_item *item)
+{
+  const struct history_row *row = item->row;
+
+  return row && *row->version && row->action != HISTORY_BASELINE;
+}
+
+/*
+ * Those to undo, the last first: one, or as many as asked, or all above `to`.
+ * Without `run` only whether they can be.
+ */
+static int migrate_undo(struct migrate *m, bool run, struct fed_err *err)
+{
+  int64_t most = m->opts.steps ? m->opts.steps : *m->to ? INT64_MAX : 1;
+  int rc = SQLITE_OK;
+
+  for (int i = m->plan.n - 1; i >= 0 && most > 0 && rc == SQLITE_OK; i--) {
+    struct plan_item *item = &m->plan.item[i];
+
+    if (!migrate_is_undoable(item)) continue;
+    if (*m->to && !migrate_is_beyond(m, item)) break;
+    most--;
+    if (run)
+      rc = migrate_script(m, item, false, err);
+    else if (!item->file || !item->file->down.present)
+      rc = fed_err_set(err, SQLITE_ERROR,
+                       "target '%s': migration '%s_%s' has no down script: it "
+                       "cannot be undone, and nothing was",
+                       m->target->name, plan_version(item), plan_name(item));
+  }
+  return rc;
+}
+
+static int migrate_down(struct migrate *m, struct fed_err *err)
+{
+  int rc = migrate_check_partial(m, false, err);
+
+  if (rc == SQLITE_OK) rc = migrate_undo(m, false, err);
+  return rc == SQLITE_OK ? migrate_undo(m, true, err) : rc;
+}
+
+/* Up or down, whichever way `to` is. */
+static int migrate_to(struct migrate *m, struct fed_err *err)
+{
+  for (int i = 0; i < m->plan.n; i++)
+    if (migrate_is_undoable(&m->plan.item[i]) &&
+        migrate_is_beyond(m, &m->plan.item[i]))
+      return migrate_down(m, err);
+  return migrate_up(m, err);
+}
+
+static int migrate_redo(struct migrate *m, struct fed_err *err)
+{
+  struct plan_item *last = NULL;
+  int rc;
+
+  for (int i = 0; i < m->plan.n; i++)
+    if (migrate_is_undoable(&m->plan.item[i])) last = &m->plan.item[i];
+  rc = migrate_down(m, err);
+  if (rc != SQLITE_OK || !last) return rc;
+  m->ndone = 0;
+  fed_str_reset(&m->done);
+  last->state = PLAN_PENDING;
+  last->row = NULL;
+  return migrate_script(m, last, true, err);
+}
+
+/* ---- what is only written down ------------------------------------------- */
+
+static int migrate_write(struct migrate *m, enum history_action action,
+                         const char *version, const char *name,
+                         const char *checksum, struct fed_err *err)
+{
+  struct history_row row = {.id = m->history.last + 1,
+                            .action = action,
+                            .version = version,
+                            .name = name,
+                            .checksum = checksum};
+  int rc = SQLITE_OK;
+
+  if (!m->opts.dry_run) rc = history_add(m->target, &row, err);
+  if (rc == SQLITE_OK) {
+    m->history.last = row.id;
+    migrate_note(m, version, name);
+  }
+  return rc;
+}
+
+static int migrate_need_to(const struct migrate *m, struct fed_err *err)
+{
+  if (*m->to && strcmp(m->to, "0") != 0) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_MISUSE,
+                     "which version? say it as 'to=20240131120000'");
+}
+
+static int migrate_baseline(struct migrate *m, struct fed_err *err)
+{
+  int rc = migrate_need_to(m, err);
+
+  if (rc != SQLITE_OK) return rc;
+  if (m->history.nnow)
+    return fed_err_set(err, SQLITE_ERROR,
+                       "target '%s': migrations are applied already: a "
+                       "baseline is for a database that had none",
+                       m->target->name);
+  return migrate_write(m, HISTORY_BASELINE, m->to, "baseline", "", err);
+}
+
+static int migrate_repair(struct migrate *m, struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
+    const struct plan_item *item = &m->plan.item[i];
+    bool gone = item->state == PLAN_MISSING || item->state == PLAN_FUTURE;
+
+    if (!gone && item->state != PLAN_CHANGED) continue;
+    rc = migrate_write(m, gone ? HISTORY_FORGET : HISTORY_REPAIR,
+                       plan_version(item), plan_name(item),
+                       item->file ? item->file->checksum : "", err);
+  }
+  return rc;
+}
+
+static int migrate_force(struct migrate *m, struct fed_err *err)
+{
+  int rc = migrate_need_to(m, err);
+
+  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
+    const struct plan_item *item = &m->plan.item[i];
+
+    if (strcmp(plan_version(item), m->to) != 0) continue;
+    return migrate_write(m, m->opts.pending ? HISTORY_FORGET : HISTORY_FORCE,
+                         m->to, plan_name(item),
+                         item->file ? item->file->checksum : "", err);
+  }
+  if (rc != SQLITE_OK) return rc;
+  return fed_err_set(err, SQLITE_ERROR,
+                     "target '%s': there is no migration %s, in the files or "
+                     "applied",
+                     m->target->name, m->to);
+}
+
+/* ---- the state of a target ----------------------------------------------- */
+
+static void migrate_forget(struct migrate *m)
+{
+  plan_release(&m->plan);
+  history_release(&m->history);
+}
+
+static int migrate_look(struct migrate *m, struct fed_err *err)
+{
+  int rc;
+
+  migrate_forget(m);
+  rc = history_load(m->target, &m->history, err);
+  if (rc == SQLITE_OK) rc = plan_make(&m->plan, m->source, &m->history, err);
+  return rc;
+}
+
+static int migrate_open(struct migrate *m, const char *name,
+                        struct fed_err *err)
+{
+  struct source_options options = {.layout =
+                                     (enum source_layout)m->opts.layout};
+  int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
+
+  if (rc != SQLITE_OK) return rc;
+  m->target->statement_timeout = m->opts.statement_timeout;
+  m->target->table_locks = m->opts.lock_timeout > 0;
+  if (m->opts.lock_timeout) m->target->lock_timeout = m->opts.lock_timeout;
+  rc = source_load(&m->source, migrate_dir(m), m->target->kind->driver,
+                   &options, err);
+  if (rc == SQLITE_OK) rc = migrate_look(m, err);
+  return rc;
+}
+
+static void migrate_close(struct migrate *m)
+{
+  migrate_forget(m);
+  source_free(m->source);
+  m->source = NULL;
+  target_close(m->target);
+  m->target = NULL;
+}
+
+/* ---- one target ---------------------------------------------------------- */
+
+static bool migrate_is_idle(const struct migrate *m)
+{
+  if (m->verb != MIGRATE_UP) return false;
+  for (int i = 0; i < m->plan.n; i++)
+    if (migrate_is_due(m, &m->plan.item[i]) ||
+        m->plan.item[i].state == PLAN_PARTIAL)
+      return false;
+  return true;
+}
+
+struct migrate_deed {
+  enum migrate_verb verb;
+  int (*act)(struct migrate *m, struct fed_err *err);
+  bool checks; /* files and history must agree */
+  bool writes; /* only rows of the history, in one transaction */
+  const char *did, *would;
+};
+
+/* In the order of the verbs. */
+static const struct migrate_deed migrate_deeds[] = {
+  {MIGRATE_UP,       migrate_up,       true,  false, "applied",         "would apply" },
+  {MIGRATE_DOWN,     migrate_down,     true,  false, "undid",           "would undo"  },
+  {MIGRATE_TO,       migrate_to,       true,  false, "ran",             "would run"   },
+  {MIGRATE_REDO,     migrate_redo,     true,  false, "redid",           "would redo"  },
+  {MIGRATE_BASELINE, migrate_baseline, false, true,  "took as applied",
+   "would take as applied"                                                            },
+  {MIGRATE_REPAIR,   migrate_repair,   false, true,  "repaired",        "would repair"},
+  {MIGRATE_FORCE,    migrate_force,    false, true,  "forced",          "would force" },
+};
+
+static int migrate_check(struct migrate *m, struct fed_err *err)
+{
+  int rc = migrate_deeds[m->verb].checks
+             ? plan_check(&m->plan, &m->opts.allow, err)
+             : SQLITE_OK;
+
+  if (rc != SQLITE_OK) fed_err_prefix(err, "target '%s': ", m->target->name);
+  return rc;
+}
+
+/* What is only written is looked at and written in one transaction. */
+static int migrate_act(struct migrate *m, struct fed_err *err)
+{
+  const struct migrate_deed *deed = &migrate_deeds[m->verb];
+  int rc;
+
+  if (!deed->writes || m->opts.dry_run) return deed->act(m, err);
+  rc = target_begin(m->target, err);
+  if (rc == SQLITE_OK) rc = migrate_look(m, err);
+  if (rc == SQLITE_OK) rc = deed->act(m, err);
+  if (rc == SQLITE_OK) rc = target_commit(m->target, err);
+  target_rollback(m->target);
+  return rc;
+}
+
+/* Another process may be quicker, where BEGIN is the lock: look again. */
+static int migrate_target(struct migrate *m, const char *name,
+                          struct fed_err *err)
+{
+  int rc = migrate_open(m, name, err);
+
+  if (rc == SQLITE_OK) rc = migrate_check(m, err);
+  if (rc != SQLITE_OK || migrate_is_idle(m)) return rc;
+  if (!m->opts.dry_run) {
+    rc = target_lock(m->target, err);
+    if (rc == SQLITE_OK) rc = history_create(m->target, err);
+    if (rc == SQLITE_OK) rc = migrate_look(m, err);
+  }
+  while (rc == SQLITE_OK) {
+    rc = migrate_check(m, err);
+    if (rc == SQLITE_OK) rc = migrate_act(m, err);
+    if (rc != SCRIPT_STALE) break;
+    fed_err_clear(err);
+    rc = migrate_look(m, err);
+  }
+  return rc;
+}
+
+/* ---- the report ---------------------------------------------------------- */
+
+static const char *migrate_newest(const struct migrate *m)
+{
+  const char *newest = "";
+
+  for (int i = 0; i < m->history.nnow; i++)
+    if (*m->history.now[i]->version) newest = m->history.now[i]->version;
+  return newest;
+}
+
+static void migrate_line(struct migrate *m, const char *name)
+{
+  const struct migrate_deed *deed = &migrate_deeds[m->verb];
+
+  fed_str_addf(m->report, "%s%s: ", m->report->len ? "\n" : "", name);
+  if (!m->ndone)
+    fed_str_addf(m->report, "nothing to do%s%s",
+                 *migrate_newest(m) ? ", at " : "", migrate_newest(m));
+  else {
+    fed_str_addf(m->report, "%s %d migration%s (",
+                 m->opts.dry_run ? deed->would : deed->did, m->ndone,
+                 m->ndone > 1 ? "s" : "");
+    migrate_names(m, m->report);
+    fed_str_addf(m->report, ") in %lld ms",
+                 (long long)(fed_clock_ms() - m->start_ms));
+  }
+}
+
+static int migrate_one(struct migrate *m, const char *name, struct fed_err *err)
+{
+  int rc;
+
+  fed_str_init(&m->done, FED_STR_SQL);
+  m->ndone = 0;
+  m->start_ms = fed_clock_ms();
+  rc = migrate_target(m, name, err);
+  if (rc == SQLITE_OK) migrate_line(m, name);
+  if (rc != SQLITE_OK && m->ndone)
+    fed_err_suffix(err, " (before that: %d migration%s done: %s)", m->ndone,
+                   m->ndone > 1 ? "s" : "", m->done.s);
+  migrate_close(m);
+  fed_str_release(&m->done);
+  return rc;
+}
+
+/* Each name of a list. */
+typedef int migrate_name_fn(struct migrate *m, const char *name,
+                            struct fed_err *err);
+
+static int migrate_each(struct migrate *m, const char *targets,
+                        migrate_name_fn *fn, struct fed_err *err)
+{
+  const char *p = targets && *targets ? targets : "main";
+  int rc = SQLITE_OK;
+
+  while (rc == SQLITE_OK && p) {
+    const char *comma = strchr(p, ',');
+    size_t size = comma ? (size_t)(comma - p) : strlen(p);
+    char name[128];
+
+    while (size && *p == ' ')
+      p++, size--;
+    while (size && p[size - 1] == ' ')
+      size--;
+    if (!size || size >= sizeof name)
+      return fed_err_set(err, SQLITE_MISUSE,
+                         "bad list of targets: write 'shop,crm'");
+    memcpy(name, p, size);
+    name[size] = 0;
+    rc = fn(m, name, err);
+    p = comma ? comma + 1 : NULL;
+  }
+  return rc;
+}
+
+int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
+                const char *targets, const char *const *args, int n,
+                struct fed_str *report, struct fed_err *err)
+{
+  struct migrate m = {.host = host, .verb = verb, .report = report};
+  int rc = migrate_parse(&m, args, n, err);
+
+  if (rc == SQLITE_OK) rc = migrate_each(&m, targets, migrate_one, err);
+  if (rc == SQLITE_OK) rc = fed_str_err(report, err);
+  if (rc != SQLITE_OK && report->len)
+    fed_err_suffix(err, " [done before: %s]", report->s);
+  migrate_release(&m);
+  return rc;
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+struct migrate_show {
+  struct migrate base; /* first */
+  migrate_item_fn *item;
+  migrate_row_fn *row;
+  void *arg;
+};
+
+static int migrate_show_items(struct migrate *m, const char *name,
+                              struct fed_err *err)
+{
+  struct migrate_show *show = (struct migrate_show *)m;
+  int rc = migrate_open(m, name, err);
+
+  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++)
+    rc = show->item(show->arg, name, &m->plan.item[i], err);
+  migrate_close(m);
+  return rc;
+}
+
+int migrate_status(const struct migrate_host *host, const char *targets,
+                   const char *const *args, int n, migrate_item_fn *item,
+                   void *arg, struct fed_err *err)
+{
+  struct migrate_show show = {.base = {.host = host}, .item = item, .arg = arg};
+  int rc = migrate_parse(&show.base, args, n, err);
+
+  if (rc == SQLITE_OK)
+    rc = migrate_each(&show.base, targets, migrate_show_items, err);
+  migrate_release(&show.base);
+  return rc;
+}
+
+static int migrate_show_rows(struct migrate *m, const char *name,
+                             struct fed_err *err)
+{
+  struct migrate_show *show = (struct migrate_show *)m;
+  int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
+
+  if (rc == SQLITE_OK) rc = history_load(m->target, &m->history, err);
+  for (int i = 0; i < m->history.nrow && rc == SQLITE_OK; i++)
+    if (m->history.row[i].id > 0)
+      rc = show->row(show->arg, name, &m->history.row[i], err);
+  migrate_close(m);
+  return rc;
+}
+
+int migrate_history(const struct migrate_host *host, const char *targets,
+                    migrate_row_fn *row, void *arg, struct fed_err *err)
+{
+  struct migrate_show show = {.base = {.host = host}, .row = row, .arg = arg};
+
+  return migrate_each(&show.base, targets, migrate_show_rows, err);
+}

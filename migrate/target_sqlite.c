@@ -1,0 +1,98 @@
+/*
+ * target_sqlite: migrations on a SQLite file: the user's own connection, a
+ * database attached to it, or a `sqlite:` server.
+ *
+ * BEGIN IMMEDIATE is the lock: whoever has it looks at the history first. It
+ * ends with the process, and needs no table or file of its own.
+ */
+#include "base/mem.h"
+#include "migrate/target.h"
+
+static int lite_prepare(struct target *target, struct fed_err *err)
+{
+  target->table = fed_strdup("\"main\".dbfed_migration");
+  target->where = fed_strdup("main");
+  return target->table && target->where ? SQLITE_OK : fed_err_nomem(err);
+}
+
+static int lite_got(void *arg, const struct fed_value *row, struct fed_err *err)
+{
+  (void)err;
+  *(int64_t *)arg = row[0].type == FED_INT ? row[0].i : 0;
+  return SQLITE_OK;
+}
+
+static int lite_violations(struct target *target, int64_t *out,
+                           struct fed_err *err)
+{
+  return target_query(target, "SELECT count(*) FROM pragma_foreign_key_check",
+                      NULL, 0, lite_got, out, err);
+}
+
+static int lite_foreign_keys(struct target *target, bool on,
+                             struct fed_err *err)
+{
+  return fed_conn_exec(
+    target->conn, on ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF",
+    &target->wait, err);
+}
+
+/*
+ * A table is rebuilt by making a new one and dropping the old, which deletes
+ * or refuses what refers to it where foreign keys are on; and inside a
+ * transaction they cannot be switched off. So they are off for the whole
+ * script, and what it broke is found at its end.
+ */
+static int lite_begin_check(struct target *target, struct fed_err *err)
+{
+  int64_t on = 0;
+  int rc = lite_violations(target, &target->violations, err);
+
+  if (rc == SQLITE_OK)
+    rc = target_query(target, "SELECT foreign_keys FROM pragma_foreign_keys",
+                      NULL, 0, lite_got, &on, err);
+  if (rc != SQLITE_OK || !on) return rc;
+  target->foreign_keys = true;
+  return lite_foreign_keys(target, false, err);
+}
+
+static int lite_end_check(struct target *target, struct fed_err *err)
+{
+  int64_t now = 0;
+  int rc = lite_violations(target, &now, err);
+
+  if (rc == SQLITE_OK && now > target->violations)
+    rc = fed_err_set(err, SQLITE_CONSTRAINT_FOREIGNKEY,
+                     "it leaves %lld rows without the row they refer to: "
+                     "PRAGMA foreign_key_check would list them; all of it is "
+                     "undone",
+                     (long long)(now - target->violations));
+  return rc;
+}
+
+/* Also where the script itself set it, as scripts for other tools do. */
+static int lite_restore(struct target *target, struct fed_err *err)
+{
+  bool on = target->foreign_keys;
+
+  target->foreign_keys = false;
+  return on ? lite_foreign_keys(target, true, err) : SQLITE_OK;
+}
+
+const struct target_kind target_sqlite = {
+  .driver = "sqlite",
+  .split = SPLIT_SQLITE,
+  .columns =
+    "id INTEGER PRIMARY KEY, action TEXT NOT NULL, version TEXT NOT NULL, "
+    "name TEXT NOT NULL, checksum TEXT NOT NULL, state TEXT NOT NULL, "
+    "statements INTEGER NOT NULL, done INTEGER NOT NULL, prefix TEXT NOT NULL, "
+    "effect TEXT NOT NULL, started_at TEXT NOT NULL, duration_ms INTEGER NOT "
+    "NULL, applied_by TEXT NOT NULL, error TEXT NOT NULL)",
+  .exists = "SELECT 1 FROM main.sqlite_schema WHERE ? = 'main' AND name = "
+            "'dbfed_migration'",
+  .quick_begin = true,
+  .prepare = lite_prepare,
+  .restore = lite_restore,
+  .begin_check = lite_begin_check,
+  .end_check = lite_end_check,
+};
