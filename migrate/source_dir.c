@@ -506,7 +506,8 @@ static int dir_read(struct source_items *items, struct source_item *item,
 
   if (item->given) {
     rc = dir_room(items, item, strlen(item->given), err);
-    if (rc == SQLITE_OK) memcpy(item->text, item->given, item->size);
+    if (rc == SQLITE_OK && item->text)
+      memcpy(item->text, item->given, item->size);
     return rc;
   }
   fd = openat(items->dirfd, item->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -520,7 +521,8 @@ int source_item_read(struct source_items *items, struct source_item *item,
                      struct fed_err *err)
 {
   if (item->text) return SQLITE_OK;
-  if (dir_read(items, item, err) != SQLITE_OK) return err->rc;
+  if (dir_read(items, item, err) != SQLITE_OK || !item->text)
+    return fed_err_nomem(err); /* unless it is another error */
   if (item->size >= 3 && memcmp(item->text, "\xEF\xBB\xBF", 3) == 0) {
     item->size -= 3;
     memmove(item->text, item->text + 3, item->size);

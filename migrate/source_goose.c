@@ -112,7 +112,7 @@ bool source_text_annotation(const char *line, size_t len, const char **word,
   if (!s) return false;
   s += sizeof tag - 1;
   s += source_text_blanks(s, (size_t)(end - s));
-  while (end > s && memchr(TEXT_BLANKS "-", end[-1], 6))
+  while (end > s && (source_text_blank(end[-1]) || end[-1] == '-'))
     end--;
   *word = s;
   *n = (size_t)(end - s);

@@ -164,7 +164,7 @@ static bool name_letter(struct source_item *item, const struct name_cut *cut)
 {
   const char *end = cut->s + cut->n, *sep;
 
-  if (cut->n < 2 || !memchr("VUB", cut->s[0], 3)) return false;
+  if (cut->n < 2 || !strchr("VUB", cut->s[0])) return false;
   sep = memmem(cut->s, cut->n, "__", 2);
   if (!name_version(cut->s + 1, (size_t)((sep ? sep : end) - cut->s) - 1, false,
                     item->version))
@@ -281,41 +281,43 @@ void source_name_parse(struct source_item *item)
 /* ---- what is nearly a name --------------------------------------------- */
 
 /* The first that matches; NULL as the advice: it is no slip. */
+#define NAME_UP    "VERSION_name.up.sql"
+#define NAME_DOWN  "VERSION_name.down.sql"
+#define NAME_DIGIT "a version is digits only, then '_': "
+#define NAME_LONG  "'_' follows the version, and that is at most 63 digits: "
+/* clang-format off */
 static const char *const name_slips[][2] = {
-  {"*~",                    NULL                                                        },
-  {"*.bak",                 NULL                                                        },
-  {"*.orig",                NULL                                                        },
-  {"*.rej",                 NULL                                                        },
-  {"*.sw[a-p]",             NULL                                                        },
-  {"#*",                    NULL                                                        },
-  {"*.sql.conf",            NULL                                                        },
-  {"[0-9]*.sql.up",         "'.sql' comes last: VERSION_name.up.sql"                    },
-  {"[0-9]*.sql.down",       "'.sql' comes last: VERSION_name.down.sql"                  },
-  {"[0-9]*.up",             "'.sql' is missing behind '.up'"                            },
-  {"[0-9]*.down",           "'.sql' is missing behind '.down'"                          },
-  {"[0-9]*[-. ]*.up.sql",
-   "a version is digits only, then '_': VERSION_name.up.sql"                            },
-  {"[0-9]*[-. ]*.down.sql",
-   "a version is digits only, then '_': VERSION_name.down.sql"                          },
-  {"[0-9]*.up.sql",         "'_' follows the version, and that is at most 63 digits: "
-                    "VERSION_name.up.sql"                            },
-  {"[0-9]*.down.sql",       "'_' follows the version, and that is at most 63 digits: "
-                      "VERSION_name.down.sql"                      },
-  {"*.up.sql",              "the version is missing: VERSION_name.up.sql"               },
-  {"*.down.sql",            "the version is missing: VERSION_name.down.sql"             },
-  {"[0-9]*.up.*",           "it does not end in '.up.sql'"                              },
-  {"[0-9]*.down.*",         "it does not end in '.down.sql'"                            },
-  {"[0-9]*.sql.*",          "it does not end in '.sql'"                                 },
-  {"[0-9]*.sq",             "it does not end in '.sql'"                                 },
-  {"[0-9]*.sqll",           "it does not end in '.sql'"                                 },
-  {"[0-9]*.sql",            "a version is at most 63 digits, then '_': VERSION_name.sql"},
-  {"[VUBvub][0-9]*.sql",
-   "Flyway's names have a capital V, a version and two '_': V1_2__name.sql"             },
-  {"[VUBvub]__*.sql",       "the version is missing: V1__name.sql"                      },
-  {"[Rr][0-9]*__*.sql",     "a repeatable migration has no version: R__name.sql"        },
-  {"[Rr]_*.sql",            "a repeatable migration has a capital R and two '_': "
-                 "R__name.sql"                                          },
+  {"*~", NULL},
+  {"*.bak", NULL},
+  {"*.orig", NULL},
+  {"*.rej", NULL},
+  {"*.sw[a-p]", NULL},
+  {"#*", NULL},
+  {"*.sql.conf", NULL},
+  {"[0-9]*.sql.up", "'.sql' comes last: " NAME_UP},
+  {"[0-9]*.sql.down", "'.sql' comes last: " NAME_DOWN},
+  {"[0-9]*.up", "'.sql' is missing behind '.up'"},
+  {"[0-9]*.down", "'.sql' is missing behind '.down'"},
+  {"[0-9]*[-. ]*.up.sql", NAME_DIGIT NAME_UP},
+  {"[0-9]*[-. ]*.down.sql", NAME_DIGIT NAME_DOWN},
+  {"[0-9]*.up.sql", NAME_LONG NAME_UP},
+  {"[0-9]*.down.sql", NAME_LONG NAME_DOWN},
+  {"*.up.sql", "the version is missing: " NAME_UP},
+  {"*.down.sql", "the version is missing: " NAME_DOWN},
+  {"[0-9]*.up.*", "it does not end in '.up.sql'"},
+  {"[0-9]*.down.*", "it does not end in '.down.sql'"},
+  {"[0-9]*.sql.*", "it does not end in '.sql'"},
+  {"[0-9]*.sq", "it does not end in '.sql'"},
+  {"[0-9]*.sqll", "it does not end in '.sql'"},
+  {"[0-9]*.sql", NAME_LONG "VERSION_name.sql"},
+  {"[VUBvub][0-9]*.sql", "Flyway's names have a capital V, a version and two "
+                         "'_': V1_2__name.sql"},
+  {"[VUBvub]__*.sql", "the version is missing: V1__name.sql"},
+  {"[Rr][0-9]*__*.sql", "a repeatable migration has no version: R__name.sql"},
+  {"[Rr]_*.sql", "a repeatable migration has a capital R and two '_': "
+                 "R__name.sql"},
 };
+/* clang-format on */
 
 const char *source_name_near(const char *path)
 {

@@ -15,15 +15,20 @@ struct text_words {
   size_t n;
 };
 
+static bool text_between(char c)
+{
+  return c == ',' || source_text_blank(c);
+}
+
 static bool text_word(struct text_words *words, const char **word, size_t *n)
 {
   size_t i = 0;
 
-  while (i < words->n && memchr(TEXT_BLANKS ",", words->s[i], 6))
+  while (i < words->n && text_between(words->s[i]))
     i++;
   words->s += i;
   words->n -= i;
-  for (i = 0; i < words->n && !memchr(TEXT_BLANKS ",", words->s[i], 6);)
+  for (i = 0; i < words->n && !text_between(words->s[i]);)
     i++;
   *word = words->s;
   *n = i;

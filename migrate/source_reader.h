@@ -8,7 +8,11 @@
 
 #include "migrate/source_item.h"
 
-#define TEXT_BLANKS " \t\r\v\f"
+/* A blank that is no line end. */
+static inline bool source_text_blank(char c)
+{
+  return c == ' ' || (c >= '\t' && c <= '\r' && c != '\n');
+}
 
 struct text_reader {
   const struct source_text *in;

@@ -23,7 +23,7 @@ size_t source_text_blanks(const char *s, size_t n)
 {
   size_t i = 0;
 
-  while (i < n && (s[i] == '\n' || memchr(TEXT_BLANKS, s[i], 5)))
+  while (i < n && (s[i] == '\n' || source_text_blank(s[i])))
     i++;
   return i;
 }
@@ -185,7 +185,8 @@ bool source_setting_next(const char **text, struct source_setting *setting)
   size_t n;
 
   for (;; s += n + (s[n] == '\n')) {
-    s += source_text_blanks(s, strspn(s, TEXT_BLANKS));
+    while (source_text_blank(*s))
+      s++;
     if (*s == 0) return false;
     n = strcspn(s, "\n");
     setting->line++;
@@ -197,13 +198,13 @@ bool source_setting_next(const char **text, struct source_setting *setting)
   setting->key[0] = setting->value[0] = 0;
   if (!equals) return true;
   n = (size_t)(equals - s);
-  while (n > 0 && memchr(TEXT_BLANKS, s[n - 1], 5))
+  while (n > 0 && source_text_blank(s[n - 1]))
     n--;
   sqlite3_snprintf((int)sizeof setting->key, setting->key, "%.*s", (int)n, s);
   equals++;
   equals += source_text_blanks(equals, (size_t)(end - equals));
   n = strcspn(equals, "#\r\n");
-  while (n > 0 && memchr(TEXT_BLANKS, equals[n - 1], 5))
+  while (n > 0 && source_text_blank(equals[n - 1]))
     n--;
   sqlite3_snprintf((int)sizeof setting->value, setting->value, "%.*s", (int)n,
                    equals);

@@ -382,8 +382,10 @@ static const struct test_case cases[] = {
    "!only UTF-8 is read"},
   /* diesel */
   {"pg", NULL,
-   {{"00000000000000_setup/up.sql", "A"}, {"00000000000000_setup/down.sql", "a"},
-    {"2024-01-31-120000_b_c/up.sql", "B"}, {"2024-01-31-120000_b_c/down.sql", "b"},
+   {{"00000000000000_setup/up.sql", "A"},
+    {"00000000000000_setup/down.sql", "a"},
+    {"2024-01-31-120000_b_c/up.sql", "B"},
+    {"2024-01-31-120000_b_c/down.sql", "b"},
     {"2024-01-31-120000_b_c/metadata.toml",
      "[x]\nrun_in_transaction = false # because\n"},
     {"20240201_only_up/up.sql", "C"}, {"20240201_only_up/up.pg.sql", "P"}},
@@ -428,7 +430,8 @@ static const struct test_case cases[] = {
   {"pg", NULL, {{"a.up.sql", ""}}, "!the version is missing"},
   {"pg", NULL, {{"1.5_a.up.sql", ""}}, "!a version is digits only"},
   {"pg", NULL,
-   {{"1234567890123456789012345678901234567890123456789012345678901234_a.up.sql",
+   {{"123456789012345678901234567890123456789"
+     "0123456789012345678901234_a.up.sql",
      ""}}, "!at most 63 digits"},
   /* hostile names */
   {"pg", NULL, {{"1_a\x1b[2J\n.up.sql", ""}},
@@ -443,7 +446,7 @@ static const struct test_case cases[] = {
   {"pg", NULL, {{"1_a.up.sql", "\xff\xfe A"}}, "!the file is UTF-16"},
   {"pg", NULL, {{"1_a.up.sql", "\xc0\x80"}}, "!not UTF-8"},
   {"pg", NULL, {{"1_a.up.sql", "\xed\xa0\x80"}}, "!not UTF-8"},
-  {"pg", NULL, {{"1_a.up.sql", "\xef\xbb\xbf" "A"}}, "native\n1 a up 1[A]\n"},
+  {"pg", NULL, {{"1_a.up.sql", "\357\273\277A"}}, "native\n1 a up 1[A]\n"},
 };
 /* clang-format on */
 
@@ -539,8 +542,7 @@ static void test_checksum(void)
 {
   static const char *const same[] = {"a\nb\n\nc\n", "a\r\nb\r\n\r\nc\r\n",
                                      "a\rb\r\rc\r",
-                                     "\xef\xbb\xbf"
-                                     "a\nb\r\n\nc\r"};
+                                     "\357\273\277a\nb\r\n\nc\r"};
   char first[65], other[65];
 
   checksum(first, same[0]);
