@@ -34,6 +34,8 @@ enum body_word {
   WORD_WHILE
 };
 
+/* In the order of the alphabet. */
+#define BODY_WORD_MAX 10
 static const struct {
   const char *name;
   enum body_word word;
@@ -102,15 +104,38 @@ static const struct {
   {"with",       WORD_VERB   },
 };
 
+/* Below 0, 0 or above 0, as the word stands to a name of the table. */
+static int body_compare(const struct token *t, const char *name)
+{
+  int order = sqlite3_strnicmp(t->s, name, (int)t->n);
+
+  return order ? order : -(name[t->n] != 0);
+}
+
+static int body_find(const struct token *t)
+{
+  size_t from = 0, to = FED_LEN(body_words);
+
+  if (t->n > BODY_WORD_MAX) return WORD_OTHER;
+  while (from < to) {
+    size_t mid = (from + to) / 2;
+    int order = body_compare(t, body_words[mid].name);
+
+    if (order == 0) return body_words[mid].word;
+    if (order < 0)
+      to = mid;
+    else
+      from = mid + 1;
+  }
+  return WORD_OTHER;
+}
+
 static int body_word(const struct body *b, const struct token *t)
 {
   if (t->kind == TOKEN_MARK && *t->s == '.') return WORD_DOT;
   if (t->kind != TOKEN_WORD) return WORD_NONE;
   if (b->prev == WORD_DOT && b->dialect != SPLIT_SQLITE) return WORD_OTHER;
-  for (size_t i = 0; i < FED_LEN(body_words); i++)
-    if (token_is(t, body_words[i].name, strlen(body_words[i].name)))
-      return body_words[i].word;
-  return WORD_OTHER;
+  return body_find(t);
 }
 
 void body_init(struct body *b, enum split_dialect dialect)
@@ -343,7 +368,7 @@ static void body_mysql(struct body *b, const struct token *t, int word)
   if (word > WORD_DOT)
     body_mysql_word(b, t, word);
   else if (body_mark(t, ';') || body_mark(t, ':'))
-    b->start = b->depth || b->tokens == 1; /* behind a label too */
+    b->start = b->depth > 0; /* behind a label too */
   else
     b->start = false;
   if (body_mark(t, ';')) b->parens = b->head = 0;

@@ -112,7 +112,7 @@ static const char *split_line_end(const struct split_walk *w, const char *at)
 
 static bool split_blank(char c)
 {
-  return c == ' ' || c == '\t' || c == '\r';
+  return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
 /* The statement goes to the end of the line and ends there. */
@@ -157,7 +157,7 @@ static int split_delimiter(struct split_walk *w, const struct token *t,
     if (*to == '\\')
       return split_error(w->s, t->s, out, err,
                          "DELIMITER cannot hold a backslash");
-  if (from == to || to - from > SPLIT_DELIMITER_MAX)
+  if (from == to || to - from > SPLIT_DELIMITER_MAX || (quote && to == end))
     return split_error(w->s, t->s, out, err,
                        "DELIMITER needs 1 to %d bytes behind it",
                        SPLIT_DELIMITER_MAX);
@@ -249,6 +249,7 @@ static int split_step(struct split_walk *w, struct split_stmt *out,
     return w->first ? SQLITE_ROW : SQLITE_OK;
   }
   if (split_is_command(w)) return split_command(w, w->r.at);
+  w->r.fresh = !w->first;
   token_read(&w->r, &t);
   if (t.kind == TOKEN_END) return split_last(w, out, err);
   if (t.kind == TOKEN_BLANK) return SQLITE_OK;

@@ -1,7 +1,10 @@
 /*
  * split: a migration script as single statements, and what each of them is.
  *
- * The rules are those of the client that would otherwise be fed the script:
+ * The rules are those of the client that would otherwise be fed the script;
+ * where that errs about what its server accepts, the server's: psql forgets
+ * the backslashes of E'' on the next line, and takes a column "begin" in a
+ * BEGIN ATOMIC body for a block.
  *
  *   PostgreSQL  psql: strings (E'' with backslashes, continued over lines),
  *               $tag$ quotes, nested comments; a ';' inside parentheses or

@@ -49,11 +49,12 @@ static bool token_newline(const struct token_reader *r, char c)
   return c == '\n' || (c == '\r' && r->dialect == SPLIT_PG);
 }
 
-/* MySQL wants a blank or control character behind "--": 5--1 is 6. */
+/* MySQL wants a blank or control character behind "--": 5--1 is 6. Where a
+ * statement may begin, its client does not. */
 static bool token_dashes(const struct token_reader *r)
 {
   if (token_peek(r, 0) != '-' || token_peek(r, 1) != '-') return false;
-  return r->dialect != SPLIT_MYSQL ||
+  return r->dialect != SPLIT_MYSQL || r->fresh ||
          (token_peek(r, 2) >= 0 && token_peek(r, 2) <= ' ') ||
          token_peek(r, 2) == 0x7F;
 }

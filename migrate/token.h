@@ -28,6 +28,7 @@ struct token_reader {
   enum split_dialect dialect;
   const char *at, *end;
   bool code;        /* inside a version comment */
+  bool fresh;       /* MySQL: "--" is a comment without a blank, too */
   const char *stop; /* words end before this text too; may be NULL */
   size_t stop_size;
 };

@@ -263,7 +263,10 @@ static const struct {
   {"commits",     SPLIT_IMPLICIT_COMMIT},
   {"tx",          SPLIT_TRANSACTION    },
   {"destructive", SPLIT_DESTRUCTIVE    },
-  {"client",      SPLIT_CLIENT         }
+  {"client",      SPLIT_CLIENT         },
+  {"opens",       SPLIT_BEGIN          },
+  {"ends",        SPLIT_COMMIT         },
+  {"rebuilds",    SPLIT_REBUILDS       },
 };
 
 static unsigned find_traits(const char *words, size_t n)
