@@ -3,43 +3,8 @@
 #include "base/mem.h"
 #include "migrate/script.h"
 
-/* ---- options ------------------------------------------------------------- */
-
 #define MIGRATE_DIR   "migrations"
 #define MIGRATE_NAMED 10 /* migrations that a report names */
-
-static const char *const migrate_guards[] = {"none", "destructive", NULL};
-
-#define AT(member) offsetof(struct migrate_opts, member)
-#define DAY_MS     86400000
-#define STEPS_MAX  1000000
-
-const struct fed_opt migrate_options[] = {
-  {"dir",               FED_OPT_TEXT, AT(dir),                0, 0,         0, NULL,           "where the files are"   },
-  {"to",                FED_OPT_TEXT, AT(to),                 0, 0,         0, NULL,           "the version to stop at"},
-  {"steps",             FED_OPT_INT,  AT(steps),              1, STEPS_MAX, 0, NULL,           "how many at most"      },
-  {"dry_run",           FED_OPT_FLAG, AT(dry_run),            0, 0,         0, NULL,
-   "only say what would be done"                                                                                       },
-  {"pending",           FED_OPT_FLAG, AT(pending),            0, 0,         0, NULL,
-   "migrate_force: it is not applied"                                                                                  },
-  {"out_of_order",      FED_OPT_FLAG, AT(allow.out_of_order), 0, 0,         0, NULL,
-   "apply files below the newest applied one, too"                                                                     },
-  {"changed",           FED_OPT_FLAG, AT(allow.changed),      0, 0,         0, NULL,
-   "go on although files that were applied have changed"                                                               },
-  {"missing",           FED_OPT_FLAG, AT(allow.missing),      0, 0,         0, NULL,
-   "go on although files that were applied are gone"                                                                   },
-  {"future",            FED_OPT_FLAG, AT(allow.future),       0, 0,         0, NULL,
-   "go on although later ones are applied than there are files"                                                        },
-  {"lock_timeout",      FED_OPT_MS,   AT(lock_timeout),       0, DAY_MS,    0, NULL,
-   "how long to wait for another run, and for locks of tables"                                                         },
-  {"statement_timeout", FED_OPT_MS,   AT(statement_timeout),  0, DAY_MS,    0, NULL,
-   "how long one statement may take"                                                                                   },
-  {"layout",            FED_OPT_WORD, AT(layout),             0, 0,         0, source_layouts,
-   "whose files they are"                                                                                              },
-  {"guard",             FED_OPT_WORD, AT(guard),              0, 0,         0, migrate_guards,
-   "destructive: refuse DROP, TRUNCATE and the like"                                                                   },
-};
-const int migrate_noptions = FED_LEN(migrate_options);
 
 /* ---- one request --------------------------------------------------------- */
 
@@ -102,7 +67,7 @@ static int migrate_parse(struct migrate *m, const char *const *args, int n,
   if (rc == SQLITE_OK && m->opts.to && strcmp(m->opts.to, "0") != 0)
     rc = source_version_parse(m->opts.to, m->to, err);
   else if (rc == SQLITE_OK && m->opts.to)
-    strcpy(m->to, "0");
+    m->to[0] = '0';
   return rc;
 }
 
@@ -472,16 +437,18 @@ struct migrate_deed {
 };
 
 /* In the order of the verbs. */
+/* clang-format off */
 static const struct migrate_deed migrate_deeds[] = {
-  {MIGRATE_UP,       migrate_up,       true,  false, "applied",         "would apply" },
-  {MIGRATE_DOWN,     migrate_down,     true,  false, "undid",           "would undo"  },
-  {MIGRATE_TO,       migrate_to,       true,  false, "ran",             "would run"   },
-  {MIGRATE_REDO,     migrate_redo,     true,  false, "redid",           "would redo"  },
-  {MIGRATE_BASELINE, migrate_baseline, false, true,  "took as applied",
-   "would take as applied"                                                            },
-  {MIGRATE_REPAIR,   migrate_repair,   false, true,  "repaired",        "would repair"},
-  {MIGRATE_FORCE,    migrate_force,    false, true,  "forced",          "would force" },
+  {MIGRATE_UP, migrate_up, true, false, "applied", "would apply"},
+  {MIGRATE_DOWN, migrate_down, true, false, "undid", "would undo"},
+  {MIGRATE_TO, migrate_to, true, false, "ran", "would run"},
+  {MIGRATE_REDO, migrate_redo, true, false, "redid", "would redo"},
+  {MIGRATE_BASELINE, migrate_baseline, false, true, "took as applied",
+   "would take as applied"},
+  {MIGRATE_REPAIR, migrate_repair, false, true, "repaired", "would repair"},
+  {MIGRATE_FORCE, migrate_force, false, true, "forced", "would force"},
 };
+/* clang-format on */
 
 static int migrate_check(struct migrate *m, struct fed_err *err)
 {

@@ -166,21 +166,29 @@ void plan_release(struct plan *plan)
 
 #define PLAN_NAMED 5 /* migrations that an error names */
 
-static const struct plan_fault {
+struct plan_fault {
   enum plan_state state;
   size_t allow;
   const char *option, *what, *remedy;
-} plan_faults[] = {
-  {PLAN_CHANGED,      offsetof(struct plan_allow, changed),      "changed",
-   "changed since it was applied",            "restore the file and write a new migration, or accept the files as they "
-   "are: SELECT migrate_repair()"                                                   },
-  {PLAN_MISSING,      offsetof(struct plan_allow, missing),      "missing",
-   "applied, but its file is gone",           "bring the file back, or forget it: SELECT migrate_repair()"            },
-  {PLAN_FUTURE,       offsetof(struct plan_allow, future),       "future",
-   "applied, but later than every file here", "the files are older than the database: take those of the newer release"},
-  {PLAN_OUT_OF_ORDER, offsetof(struct plan_allow, out_of_order), "out_of_order",
-   "not applied, though a later one is",      "give it a version above the newest one"                                },
 };
+
+/* clang-format off */
+static const struct plan_fault plan_faults[] = {
+  {PLAN_CHANGED, offsetof(struct plan_allow, changed), "changed",
+   "changed since it was applied",
+   "restore the file and write a new migration, or accept the files as they "
+   "are: SELECT migrate_repair()"},
+  {PLAN_MISSING, offsetof(struct plan_allow, missing), "missing",
+   "applied, but its file is gone",
+   "bring the file back, or forget it: SELECT migrate_repair()"},
+  {PLAN_FUTURE, offsetof(struct plan_allow, future), "future",
+   "applied, but later than every file here",
+   "the files are older than the database: take those of the newer release"},
+  {PLAN_OUT_OF_ORDER, offsetof(struct plan_allow, out_of_order),
+   "out_of_order", "not applied, though a later one is",
+   "give it a version above the newest one"},
+};
+/* clang-format on */
 
 static int plan_report(const struct plan *plan, const struct plan_fault *fault,
                        struct fed_err *err)
