@@ -298,6 +298,8 @@ const struct fed_function fed_functions[] = {
   {"migrate_baseline", -1, function_migrate_baseline},
   {"migrate_repair",   -1, function_migrate_repair  },
   {"migrate_force",    -1, function_migrate_force   },
+  {"migrate_adopt",    -1, function_migrate_adopt   },
+  {"migrate_new",      -1, function_migrate_new     },
 #ifdef FED_TEST
   {"fed_fault",        2,  function_fault           },
   {"fed_terms",        0,  function_terms           },
@@ -356,5 +358,12 @@ const struct fed_help fed_function_help[] = {
   {.name = "migrate_force",
    .usage = "migrate_force([targets,] 'to=V' [, 'pending'])",
    .help = "take one migration as applied, or as not"},
-  {.name = NULL                                                   },
+  {.name = "migrate_adopt",
+   .usage = "migrate_adopt([targets] [, 'dir=D'])",
+   .help = "take over the history of golang-migrate, dbmate, goose, Flyway, "
+           "sqlx or diesel"},
+  {.name = "migrate_new",
+   .usage = "migrate_new(name [, 'dir=D'] [, 'layout=L'])",
+   .help = "write the template of a new migration"},
+  {.name = NULL                                                    },
 };

@@ -87,6 +87,35 @@ void function_migrate_force(sqlite3_context *ctx, int argc,
   function_migrate(ctx, argc, argv, MIGRATE_FORCE);
 }
 
+void function_migrate_adopt(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_migrate(ctx, argc, argv, MIGRATE_ADOPT);
+}
+
+void function_migrate_new(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  struct fed_err err = FED_ERR_INIT;
+  const char *name = NULL, **options = NULL;
+  struct fed_str paths;
+  int rc = SQLITE_OK;
+
+  fed_str_init(&paths, FED_STR_SQL);
+  if (argc == 0)
+    rc = fed_err_set(&err, SQLITE_MISUSE,
+                     "usage: migrate_new(name [, 'dir=D'] [, 'layout=L'])");
+  if (rc == SQLITE_OK && !(name = function_text(argv, 0, "the name", &err)))
+    rc = err.rc;
+  if (rc == SQLITE_OK) rc = function_options(argc, argv, 1, &options, &err);
+  if (rc == SQLITE_OK) rc = migrate_new(name, options, argc - 1, &paths, &err);
+  if (rc == SQLITE_OK)
+    sqlite3_result_text(ctx, paths.s, (int)paths.len, SQLITE_TRANSIENT);
+  else
+    fed_result_err(ctx, &err);
+  fed_free(options);
+  fed_str_release(&paths);
+}
+
 /* ---- tables -------------------------------------------------------------- */
 
 static const char *const migrate_kinds[] = {[SOURCE_VERSIONED] = "versioned",
@@ -144,21 +173,101 @@ static int migrate_history_row(void *arg, const char *target,
   return SQLITE_OK;
 }
 
+static int migrate_step_row(void *arg, const char *target,
+                            const struct plan_item *item,
+                            const struct script *script, int at,
+                            struct fed_err *err)
+{
+  struct status_rows *rows = arg;
+  const struct script_step *step = &script->step[at];
+  struct fed_value sql =
+    step->call ? fed_value_cstr(step->call)
+               : fed_value_text(step->stmt.sql, (int64_t)step->stmt.size);
+
+  (void)err;
+  status_text(rows, target);
+  migrate_text(rows, plan_version(item));
+  status_text(rows, plan_name(item));
+  status_text(rows, script->path);
+  status_int(rows, step->stmt.line);
+  status_value(rows, &sql);
+  status_int(rows, script->atomic);
+  status_int(rows, (step->stmt.traits & SPLIT_DESTRUCTIVE) != 0);
+  return SQLITE_OK;
+}
+
+static int migrate_note_row(void *arg, const char *target, const char *version,
+                            const char *name, const char *problem,
+                            const char *remedy, struct fed_err *err)
+{
+  struct status_rows *rows = arg;
+
+  (void)err;
+  status_text(rows, target);
+  migrate_text(rows, version);
+  status_text(rows, name);
+  status_text(rows, problem);
+  status_text(rows, remedy);
+  return SQLITE_OK;
+}
+
+/* Targets and options, as the arguments of a table. */
+struct migrate_args {
+  struct migrate_host host;
+  const char *targets, **options;
+  int n;
+};
+
+static int migrate_args(struct migrate_args *args, struct fed_db *fdb,
+                        struct status_rows *rows, struct fed_err *err)
+{
+  int first = function_has_targets(rows->argc, rows->argv);
+
+  memset(args, 0, sizeof *args);
+  args->host = function_host(fdb);
+  args->n = rows->argc - first;
+  if (first &&
+      !(args->targets = function_text(rows->argv, 0, "the targets", err)))
+    return err->rc;
+  return function_options(rows->argc, rows->argv, first, &args->options, err);
+}
+
 static int migrate_fill_status(struct fed_db *fdb, struct status_rows *rows,
                                struct fed_err *err)
 {
-  struct migrate_host host = function_host(fdb);
-  int first = function_has_targets(rows->argc, rows->argv);
-  const char *targets = NULL, **options = NULL;
-  int rc = SQLITE_OK;
+  struct migrate_args args;
+  int rc = migrate_args(&args, fdb, rows, err);
 
-  if (first && !(targets = function_text(rows->argv, 0, "the list", err)))
-    return err->rc;
-  rc = function_options(rows->argc, rows->argv, first, &options, err);
   if (rc == SQLITE_OK)
-    rc = migrate_status(&host, targets, options, rows->argc - first,
+    rc = migrate_status(&args.host, args.targets, args.options, args.n,
                         migrate_item_row, rows, err);
-  fed_free(options);
+  fed_free(args.options);
+  return rc;
+}
+
+static int migrate_fill_plan(struct fed_db *fdb, struct status_rows *rows,
+                             struct fed_err *err)
+{
+  struct migrate_args args;
+  int rc = migrate_args(&args, fdb, rows, err);
+
+  if (rc == SQLITE_OK)
+    rc = migrate_plan(&args.host, args.targets, args.options, args.n,
+                      migrate_step_row, rows, err);
+  fed_free(args.options);
+  return rc;
+}
+
+static int migrate_fill_verify(struct fed_db *fdb, struct status_rows *rows,
+                               struct fed_err *err)
+{
+  struct migrate_args args;
+  int rc = migrate_args(&args, fdb, rows, err);
+
+  if (rc == SQLITE_OK)
+    rc = migrate_verify(&args.host, args.targets, args.options, args.n,
+                        migrate_note_row, rows, err);
+  fed_free(args.options);
   return rc;
 }
 
@@ -193,5 +302,21 @@ const struct status_table fed_migrate_tables[] = {
    .fill = migrate_fill_history,
    .usage = "migrate_history([targets])",
    .help = "what was done to the targets, in order"},
-  {.name = NULL},
+  {.name = "migrate_plan",
+   .columns = "target TEXT, version TEXT, name TEXT, file TEXT, line INT,"
+              " statement TEXT, atomic INT, destructive INT, targets HIDDEN,"
+              " o1 HIDDEN, o2 HIDDEN, o3 HIDDEN, o4 HIDDEN", .ncol = 8,
+   .nhidden = 5,
+   .fill = migrate_fill_plan,
+   .usage = "migrate_plan([targets] [, 'dir=D']...)",
+   .help = "the statements that migrate_up() would run"},
+  {.name = "migrate_verify",
+   .columns = "target TEXT, version TEXT, name TEXT, problem TEXT,"
+              " remedy TEXT, targets HIDDEN, o1 HIDDEN, o2 HIDDEN, o3 HIDDEN,"
+              " o4 HIDDEN", .ncol = 5,
+   .nhidden = 5,
+   .fill = migrate_fill_verify,
+   .usage = "migrate_verify([targets] [, 'dir=D']...)",
+   .help = "what is not as it should be; no rows: all is well"},
+  {.name = NULL                                },
 };

@@ -1,32 +1,9 @@
 #include "migrate/migrate.h"
 
 #include "base/mem.h"
-#include "migrate/script.h"
+#include "migrate/migrate_int.h"
 
-#define MIGRATE_DIR   "migrations"
-#define MIGRATE_NAMED 10 /* migrations that a report names */
-
-/* ---- one request --------------------------------------------------------- */
-
-struct migrate {
-  const struct migrate_host *host;
-  enum migrate_verb verb;
-  struct migrate_opts opts;
-  struct script_variable *var;
-  int nvar;
-  char to[SOURCE_VERSION_MAX]; /* canonical, or "" */
-  struct fed_str *report;
-  /* Of the present target. */
-  struct target *target;
-  struct source *source;
-  struct history history;
-  struct plan plan;
-  struct fed_str done; /* versions, for the report */
-  int ndone;
-  int64_t start_ms;
-};
-
-static void migrate_release(struct migrate *m)
+void migrate_release(struct migrate *m)
 {
   fed_opt_release(migrate_options, migrate_noptions, &m->opts);
   for (int i = 0; i < m->nvar; i++) {
@@ -53,8 +30,8 @@ static int migrate_variable(struct migrate *m, const char *arg,
                                                          : fed_err_nomem(err);
 }
 
-static int migrate_parse(struct migrate *m, const char *const *args, int n,
-                         struct fed_err *err)
+int migrate_parse(struct migrate *m, const char *const *args, int n,
+                  struct fed_err *err)
 {
   int rc = SQLITE_OK;
 
@@ -71,7 +48,7 @@ static int migrate_parse(struct migrate *m, const char *const *args, int n,
   return rc;
 }
 
-static const char *migrate_dir(const struct migrate *m)
+const char *migrate_dir(const struct migrate *m)
 {
   return m->opts.dir ? m->opts.dir : MIGRATE_DIR;
 }
@@ -154,8 +131,7 @@ static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
 
 /* ---- what is to be done -------------------------------------------------- */
 
-static bool migrate_is_due(const struct migrate *m,
-                           const struct plan_item *item)
+bool migrate_is_due(const struct migrate *m, const struct plan_item *item)
 {
   switch (item->state) {
   case PLAN_PENDING:
@@ -298,9 +274,9 @@ static int migrate_redo(struct migrate *m, struct fed_err *err)
 
 /* ---- what is only written down ------------------------------------------- */
 
-static int migrate_write(struct migrate *m, enum history_action action,
-                         const char *version, const char *name,
-                         const char *checksum, struct fed_err *err)
+int migrate_write(struct migrate *m, enum history_action action,
+                  const char *version, const char *name, const char *checksum,
+                  struct fed_err *err)
 {
   struct history_row row = {.id = m->history.last + 1,
                             .action = action,
@@ -390,8 +366,7 @@ static int migrate_look(struct migrate *m, struct fed_err *err)
   return rc;
 }
 
-static int migrate_open(struct migrate *m, const char *name,
-                        struct fed_err *err)
+int migrate_open(struct migrate *m, const char *name, struct fed_err *err)
 {
   struct source_options options = {.layout =
                                      (enum source_layout)m->opts.layout};
@@ -407,7 +382,7 @@ static int migrate_open(struct migrate *m, const char *name,
   return rc;
 }
 
-static void migrate_close(struct migrate *m)
+void migrate_close(struct migrate *m)
 {
   migrate_forget(m);
   source_free(m->source);
@@ -447,6 +422,7 @@ static const struct migrate_deed migrate_deeds[] = {
    "would take as applied"},
   {MIGRATE_REPAIR, migrate_repair, false, true, "repaired", "would repair"},
   {MIGRATE_FORCE, migrate_force, false, true, "forced", "would force"},
+  {MIGRATE_ADOPT, migrate_adopt, false, false, "adopted", "would adopt"},
 };
 /* clang-format on */
 
@@ -544,12 +520,8 @@ static int migrate_one(struct migrate *m, const char *name, struct fed_err *err)
   return rc;
 }
 
-/* Each name of a list. */
-typedef int migrate_name_fn(struct migrate *m, const char *name,
-                            struct fed_err *err);
-
-static int migrate_each(struct migrate *m, const char *targets,
-                        migrate_name_fn *fn, struct fed_err *err)
+int migrate_each(struct migrate *m, const char *targets, migrate_name_fn *fn,
+                 struct fed_err *err)
 {
   const char *p = targets && *targets ? targets : "main";
   int rc = SQLITE_OK;
@@ -589,58 +561,18 @@ int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
   return rc;
 }
 
-/* ---- tables -------------------------------------------------------------- */
-
-struct migrate_show {
-  struct migrate base; /* first */
-  migrate_item_fn *item;
-  migrate_row_fn *row;
-  void *arg;
-};
-
-static int migrate_show_items(struct migrate *m, const char *name,
-                              struct fed_err *err)
+int migrate_new(const char *name, const char *const *args, int n,
+                struct fed_str *paths, struct fed_err *err)
 {
-  struct migrate_show *show = (struct migrate_show *)m;
-  int rc = migrate_open(m, name, err);
-
-  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++)
-    rc = show->item(show->arg, name, &m->plan.item[i], err);
-  migrate_close(m);
-  return rc;
-}
-
-int migrate_status(const struct migrate_host *host, const char *targets,
-                   const char *const *args, int n, migrate_item_fn *item,
-                   void *arg, struct fed_err *err)
-{
-  struct migrate_show show = {.base = {.host = host}, .item = item, .arg = arg};
-  int rc = migrate_parse(&show.base, args, n, err);
+  struct migrate m = {.host = NULL};
+  char *text = NULL;
+  int rc = migrate_parse(&m, args, n, err);
 
   if (rc == SQLITE_OK)
-    rc = migrate_each(&show.base, targets, migrate_show_items, err);
-  migrate_release(&show.base);
-  return rc;
-}
-
-static int migrate_show_rows(struct migrate *m, const char *name,
-                             struct fed_err *err)
-{
-  struct migrate_show *show = (struct migrate_show *)m;
-  int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
-
-  if (rc == SQLITE_OK) rc = history_load(m->target, &m->history, err);
-  for (int i = 0; i < m->history.nrow && rc == SQLITE_OK; i++)
-    if (m->history.row[i].id > 0)
-      rc = show->row(show->arg, name, &m->history.row[i], err);
-  migrate_close(m);
-  return rc;
-}
-
-int migrate_history(const struct migrate_host *host, const char *targets,
-                    migrate_row_fn *row, void *arg, struct fed_err *err)
-{
-  struct migrate_show show = {.base = {.host = host}, .row = row, .arg = arg};
-
-  return migrate_each(&show.base, targets, migrate_show_rows, err);
+    rc = source_new(migrate_dir(&m), name, (enum source_layout)m.opts.layout,
+                    &text, err);
+  if (rc == SQLITE_OK) fed_str_add(paths, text);
+  fed_free(text);
+  migrate_release(&m);
+  return rc == SQLITE_OK ? fed_str_err(paths, err) : rc;
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/opt.h"
 #include "migrate/plan.h"
+#include "migrate/script.h"
 
 /* The options of the functions; see migrate_options. */
 struct migrate_opts {
@@ -46,6 +47,7 @@ enum migrate_verb {
   MIGRATE_BASELINE, /* take all up to to= as applied */
   MIGRATE_REPAIR,   /* take the files as they are: changed, missing, future */
   MIGRATE_FORCE,    /* take to= alone as applied, or with `pending` as not */
+  MIGRATE_ADOPT,    /* take over what another tool's history says */
   MIGRATE_VERBS
 };
 
@@ -65,6 +67,31 @@ typedef int migrate_item_fn(void *arg, const char *target,
 int migrate_status(const struct migrate_host *host, const char *targets,
                    const char *const *args, int n, migrate_item_fn *item,
                    void *arg, struct fed_err *err);
+
+/* Statement `at` of a script that migrate_up() would run. */
+typedef int migrate_step_fn(void *arg, const char *target,
+                            const struct plan_item *item,
+                            const struct script *script, int at,
+                            struct fed_err *err);
+int migrate_plan(const struct migrate_host *host, const char *targets,
+                 const char *const *args, int n, migrate_step_fn *step,
+                 void *arg, struct fed_err *err);
+
+/* Whatever is not as it should be, and what to do. `version` NULL: a file that
+ * is none. */
+typedef int migrate_note_fn(void *arg, const char *target, const char *version,
+                            const char *name, const char *problem,
+                            const char *remedy, struct fed_err *err);
+int migrate_verify(const struct migrate_host *host, const char *targets,
+                   const char *const *args, int n, migrate_note_fn *note,
+                   void *arg, struct fed_err *err);
+
+/*
+ * Write the template of a new migration into the directory of the options;
+ * appends its paths, one a line.
+ */
+int migrate_new(const char *name, const char *const *args, int n,
+                struct fed_str *paths, struct fed_err *err);
 
 /* Each row of the targets' histories. */
 typedef int migrate_row_fn(void *arg, const char *target,

@@ -223,3 +223,12 @@ int plan_check(const struct plan *plan, const struct plan_allow *allow,
       rc = plan_report(plan, &plan_faults[i], err);
   return rc;
 }
+
+const char *plan_remedy(enum plan_state state)
+{
+  for (size_t i = 0; i < FED_LEN(plan_faults); i++)
+    if (plan_faults[i].state == state) return plan_faults[i].remedy;
+  return state == PLAN_PARTIAL ? "run what was begun again: it goes on behind "
+                                 "the last statement that was done"
+                               : NULL;
+}

@@ -47,6 +47,9 @@ void plan_release(struct plan *plan);
 int plan_check(const struct plan *plan, const struct plan_allow *allow,
                struct fed_err *err);
 
+/* What to do about a state that should not be; NULL for one that may. */
+const char *plan_remedy(enum plan_state state);
+
 /* Version and name of an item, whatever it has. */
 const char *plan_version(const struct plan_item *item);
 const char *plan_name(const struct plan_item *item);

@@ -238,6 +238,8 @@ static void script_blame(const struct script *script, int at,
   int line, column;
 
   script_place(&step->stmt, err->position, &line, &column);
+  if (strstr(err->msg, "cannot VACUUM - SQL statements in progress"))
+    fed_err_suffix(err, ": the one that called this is; give VACUUM by itself");
   fed_err_prefix(err, "%s:%d:%d: ", script->path, line, column);
 }
 

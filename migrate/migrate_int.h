@@ -1,0 +1,58 @@
+/* migrate_int: what the files that put it together share. */
+#ifndef FED_MIGRATE_INT_H
+#define FED_MIGRATE_INT_H
+
+#include "migrate/migrate.h"
+#include "migrate/script.h"
+
+#define MIGRATE_DIR   "migrations"
+#define MIGRATE_NAMED 10 /* migrations that a report names */
+
+/* One request. */
+struct migrate {
+  const struct migrate_host *host;
+  enum migrate_verb verb;
+  struct migrate_opts opts;
+  struct script_variable *var;
+  int nvar;
+  char to[SOURCE_VERSION_MAX]; /* canonical, or "" */
+  struct fed_str *report;
+  /* Of the present target. */
+  struct target *target;
+  struct source *source;
+  struct history history;
+  struct plan plan;
+  struct fed_str done; /* versions, for the report */
+  int ndone;
+  int64_t start_ms;
+};
+
+/* The options of `args`; then migrate_release(), also after an error. */
+int migrate_parse(struct migrate *m, const char *const *args, int n,
+                  struct fed_err *err);
+void migrate_release(struct migrate *m);
+
+const char *migrate_dir(const struct migrate *m);
+
+/* A target with its files, history and plan; then migrate_close(). */
+int migrate_open(struct migrate *m, const char *name, struct fed_err *err);
+void migrate_close(struct migrate *m);
+
+/* Is it for migrate_up()? */
+bool migrate_is_due(const struct migrate *m, const struct plan_item *item);
+
+/* A row of the history, and of the report. */
+int migrate_write(struct migrate *m, enum history_action action,
+                  const char *version, const char *name, const char *checksum,
+                  struct fed_err *err);
+
+/* Take over what another tool's history says (adopt.c). */
+int migrate_adopt(struct migrate *m, struct fed_err *err);
+
+/* Each name of a list. */
+typedef int migrate_name_fn(struct migrate *m, const char *name,
+                            struct fed_err *err);
+int migrate_each(struct migrate *m, const char *targets, migrate_name_fn *fn,
+                 struct fed_err *err);
+
+#endif
