@@ -7,31 +7,32 @@
 
 #include "base/mem.h"
 
-/* One tool: its table, and a query that gives the versions. */
+/* One tool, and what gives the versions that its table says are applied. */
 struct adopt_tool {
   const char *name;
-  const char *table;
-  const char *sql;
   bool only_last; /* one row: all up to that version */
+  const char *sql;
 };
 
+/* clang-format off */
 static const struct adopt_tool adopt_tools[] = {
-  {"golang-migrate", "schema_migrations",
-   "SELECT version FROM schema_migrations WHERE NOT dirty",                                 true },
-  {"dbmate",         "schema_migrations",          "SELECT version FROM schema_migrations",
-   false                                                                                         },
-  {"goose",          "goose_db_version",
+  {"golang-migrate", true,
+   "SELECT version FROM schema_migrations WHERE NOT dirty"},
+  {"dbmate", false,
+   "SELECT version FROM schema_migrations"},
+  {"goose", false,
    "SELECT version_id FROM goose_db_version g WHERE version_id > 0 AND "
    "is_applied AND id = (SELECT max(id) FROM goose_db_version h WHERE "
-   "h.version_id = g.version_id)",                                                          false},
-  {"flyway",         "flyway_schema_history",
-   "SELECT version FROM flyway_schema_history WHERE success AND version IS NOT "
-   "NULL",                                                                                  false},
-  {"sqlx",           "_sqlx_migrations",
-   "SELECT version FROM _sqlx_migrations WHERE success",                                    false},
-  {"diesel",         "__diesel_schema_migrations",
-   "SELECT version FROM __diesel_schema_migrations",                                        false},
+   "h.version_id = g.version_id)"},
+  {"flyway", false,
+   "SELECT version FROM flyway_schema_history "
+   "WHERE success AND version IS NOT NULL"},
+  {"sqlx", false,
+   "SELECT version FROM _sqlx_migrations WHERE success"},
+  {"diesel", false,
+   "SELECT version FROM __diesel_schema_migrations"},
 };
+/* clang-format on */
 
 struct adopt {
   struct migrate *m;

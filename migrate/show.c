@@ -68,7 +68,7 @@ int migrate_history(const struct migrate_host *host, const char *targets,
   return migrate_each(&show.base, targets, show_rows, err);
 }
 
-/* ---- what is to be done ---------------------------------------------------
+/* ---- what is to be done ------------------------------------------------
  */
 
 static int show_script(struct show *show, const struct plan_item *item,

@@ -176,6 +176,7 @@ static int target_attempt(struct target *target, const char *sql,
     fed_stmt_get(target->conn, sql, NULL, 0, false, &stmt, &target->wait, err);
 
   if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, args, n, &target->wait, err);
+  if (rc == SQLITE_OK) target->ncol = stmt->ncol;
   while (rc == SQLITE_OK &&
          (rc = fed_stmt_step(stmt, &target->wait, err)) == SQLITE_ROW)
     rc = row ? row(arg, stmt->row, err) : SQLITE_OK;

@@ -209,16 +209,17 @@ static void mysql_add(struct fed_str *out, const char *text, size_t size)
 }
 
 struct mysql_show {
+  const struct target *target;
   struct fed_str *out;
 };
 
+/* How many columns it has depends on the kind; the text is one of them. */
 static int mysql_shown(void *arg, const struct fed_value *row,
                        struct fed_err *err)
 {
   struct mysql_show *show = arg;
 
-  /* The name and, third, the text; of a table the second is. */
-  for (int i = 1; i <= 2; i++)
+  for (int i = 0; i < show->target->ncol; i++)
     if (row[i].type == FED_TEXT)
       mysql_add(show->out, row[i].p, (size_t)row[i].size);
   return fed_str_err(show->out, err);
@@ -227,7 +228,7 @@ static int mysql_shown(void *arg, const struct fed_value *row,
 static int mysql_effect(struct target *target, const struct split_stmt *stmt,
                         struct fed_str *out, struct fed_err *err)
 {
-  struct mysql_show show = {.out = out};
+  struct mysql_show show = {.target = target, .out = out};
   struct mysql_object object;
   struct fed_err absent = FED_ERR_INIT;
   struct fed_str sql;
