@@ -34,10 +34,10 @@ struct fed_db {
   const struct fed_relation *creating;
   const char *creating_driver;
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
-  const struct fed_help *help; /* SQL functions, for fed_help */
+  const struct fed_help *help;     /* SQL functions, for fed_help */
   const struct status_table *more; /* tables of the layer above, too */
-  int64_t next_look;           /* when to test for an interrupt again */
-  int64_t plan_id;             /* of the last plan that was made */
+  int64_t next_look;               /* when to test for an interrupt again */
+  int64_t plan_id;                 /* of the last plan that was made */
 };
 
 /* One virtual table on one SQLite connection. */
