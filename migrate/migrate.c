@@ -404,25 +404,31 @@ static bool migrate_is_idle(const struct migrate *m)
 }
 
 struct migrate_deed {
-  enum migrate_verb verb;
   int (*act)(struct migrate *m, struct fed_err *err);
+  const char *did, *would;
   bool checks; /* files and history must agree */
   bool writes; /* only rows of the history, in one transaction */
-  const char *did, *would;
 };
 
 /* In the order of the verbs. */
 /* clang-format off */
-static const struct migrate_deed migrate_deeds[] = {
-  {MIGRATE_UP, migrate_up, true, false, "applied", "would apply"},
-  {MIGRATE_DOWN, migrate_down, true, false, "undid", "would undo"},
-  {MIGRATE_TO, migrate_to, true, false, "ran", "would run"},
-  {MIGRATE_REDO, migrate_redo, true, false, "redid", "would redo"},
-  {MIGRATE_BASELINE, migrate_baseline, false, true, "took as applied",
-   "would take as applied"},
-  {MIGRATE_REPAIR, migrate_repair, false, true, "repaired", "would repair"},
-  {MIGRATE_FORCE, migrate_force, false, true, "forced", "would force"},
-  {MIGRATE_ADOPT, migrate_adopt, false, false, "adopted", "would adopt"},
+static const struct migrate_deed migrate_deeds[MIGRATE_VERBS] = {
+  /* MIGRATE_UP */
+  {migrate_up, "applied", "would apply", true, false},
+  /* MIGRATE_DOWN */
+  {migrate_down, "undid", "would undo", true, false},
+  /* MIGRATE_TO */
+  {migrate_to, "ran", "would run", true, false},
+  /* MIGRATE_REDO */
+  {migrate_redo, "redid", "would redo", true, false},
+  /* MIGRATE_BASELINE */
+  {migrate_baseline, "took as applied", "would take as applied", false, true},
+  /* MIGRATE_REPAIR */
+  {migrate_repair, "repaired", "would repair", false, true},
+  /* MIGRATE_FORCE */
+  {migrate_force, "forced", "would force", false, true},
+  /* MIGRATE_ADOPT: its queries may fail, so its transaction is its own */
+  {migrate_adopt, "adopted", "would adopt", false, false},
 };
 /* clang-format on */
 
