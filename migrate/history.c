@@ -1,5 +1,6 @@
 #include "migrate/history.h"
 
+#include <assert.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,7 @@ static int history_sum_up(struct history *history, struct fed_err *err)
     const struct history_row *row = history->now[i];
     const struct history_row *next = i + 1 < n ? history->now[i + 1] : NULL;
 
+    assert(row);
     if (next &&
         !history_order(row->version, row->name, next->version, next->name))
       continue;
