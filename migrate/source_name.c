@@ -45,6 +45,28 @@ static bool name_version(const char *s, size_t n, bool dashes,
   return true;
 }
 
+/*
+ * diesel compares versions as texts. So that numbers give that order, a date
+ * gets its time (20240131 is 20240131000000), and what follows a time, mostly
+ * 0000, is a number of its own.
+ */
+static void name_timestamp(char version[SOURCE_VERSION_MAX])
+{
+  enum { DATE = 8, TIME = 14 };
+  size_t n = strlen(version), zeros;
+  bool date = memcmp(version, "19", 2) == 0 || memcmp(version, "20", 2) == 0;
+
+  if (!date || n < DATE || n >= SOURCE_VERSION_MAX - 1) return;
+  if (n < TIME) {
+    memset(version + n, '0', TIME - n);
+    version[TIME] = 0;
+    return;
+  }
+  zeros = strspn(version + TIME, "0");
+  memmove(version + TIME + 1, version + TIME + zeros, n - TIME - zeros + 1);
+  version[TIME] = version[TIME + 1] ? '.' : 0;
+}
+
 int source_version_parse(const char *text, char out[SOURCE_VERSION_MAX],
                          struct fed_err *err)
 {
@@ -220,6 +242,7 @@ static bool name_in_folder(struct source_item *item, const struct name_cut *cut)
   if (strchr(item->path, '/') != slash) return false;
   if (!down && !(cut->n == 2 && memcmp(cut->s, "up", 2) == 0)) return false;
   if (!name_version(item->path, n, true, item->version)) return false;
+  name_timestamp(item->version);
   item->down = down;
   item->dialect = cut->dialect;
   name_is(item, SHAPE_FOLDER, item->path + n + (item->path[n] == '_'), slash);

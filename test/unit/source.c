@@ -389,8 +389,17 @@ static const struct test_case cases[] = {
     {"2024-01-31-120000_b_c/metadata.toml",
      "[x]\nrun_in_transaction = false # because\n"},
     {"20240201_only_up/up.sql", "C"}, {"20240201_only_up/up.pg.sql", "P"}},
-   "diesel\n0 setup up 1[A]\n0 setup down 1[a]\n20240201 only_up up 1[P]\n"
-   "20240131120000 b_c up notx 1[B]\n20240131120000 b_c down notx 1[b]\n"},
+   "diesel\n0 setup up 1[A]\n0 setup down 1[a]\n"
+   "20240131120000 b_c up notx 1[B]\n20240131120000 b_c down notx 1[b]\n"
+   "20240201000000 only_up up 1[P]\n"},
+  {"pg", NULL,
+   {{"2024-03-06-170000_a/up.sql", "A"}, {"2024-03-13_170000_b/up.sql", "B"},
+    {"2024-03-13-170000-0000_c/up.sql", "C"},
+    {"2024-03-13-170000-0001_d/up.sql", "D"},
+    {"20240313170001_e/up.sql", "E"}},
+   "diesel\n20240306170000 a up 1[A]\n20240313000000 170000_b up 1[B]\n"
+   "20240313170000 c up 1[C]\n20240313170000.1 d up 1[D]\n"
+   "20240313170001 e up 1[E]\n"},
   {"pg", NULL, {{"1_a/up.sql", "A"}, {"2_b/down.sql", "B"}},
    "!'2_b/down.sql' is a down migration without its up: add the file of the "
    "same version, as in 1_name/up.sql"},
