@@ -12,25 +12,26 @@ struct adopt_tool {
   const char *name;
   bool only_last; /* one row: all up to that version */
   const char *sql;
+  bool dates; /* source_version_diesel */
 };
 
 /* clang-format off */
 static const struct adopt_tool adopt_tools[] = {
   {"golang-migrate", true,
-   "SELECT version FROM schema_migrations WHERE NOT dirty"},
+   "SELECT version FROM schema_migrations WHERE NOT dirty", false},
   {"dbmate", false,
-   "SELECT version FROM schema_migrations"},
+   "SELECT version FROM schema_migrations", false},
   {"goose", false,
    "SELECT version_id FROM goose_db_version g WHERE version_id > 0 AND "
    "is_applied AND id = (SELECT max(id) FROM goose_db_version h WHERE "
-   "h.version_id = g.version_id)"},
+   "h.version_id = g.version_id)", false},
   {"flyway", false,
    "SELECT version FROM flyway_schema_history "
-   "WHERE success AND version IS NOT NULL"},
+   "WHERE success AND version IS NOT NULL", false},
   {"sqlx", false,
-   "SELECT version FROM _sqlx_migrations WHERE success"},
+   "SELECT version FROM _sqlx_migrations WHERE success", false},
   {"diesel", false,
-   "SELECT version FROM __diesel_schema_migrations"},
+   "SELECT version FROM __diesel_schema_migrations", true},
 };
 /* clang-format on */
 
@@ -46,6 +47,7 @@ static int adopt_row(void *arg, const struct fed_value *row,
 {
   struct adopt *adopt = arg;
   char text[SOURCE_VERSION_MAX];
+  int rc;
 
   if (adopt->n == adopt->room) {
     int room = adopt->room ? adopt->room * 2 : 64;
@@ -61,7 +63,11 @@ static int adopt_row(void *arg, const struct fed_value *row,
   else
     sqlite3_snprintf(sizeof text, text, "%.*s",
                      row[0].type == FED_TEXT ? (int)row[0].size : 0, row[0].p);
-  return source_version_parse(text, adopt->version[adopt->n++], err);
+  rc = source_version_parse(text, adopt->version[adopt->n], err);
+  if (rc == SQLITE_OK && adopt->tool->dates)
+    source_version_diesel(adopt->version[adopt->n]);
+  adopt->n++;
+  return rc;
 }
 
 /* Ask each tool's table; one that is not there is an error of its query. */

@@ -368,8 +368,10 @@ static int migrate_look(struct migrate *m, struct fed_err *err)
 
 int migrate_open(struct migrate *m, const char *name, struct fed_err *err)
 {
-  struct source_options options = {.layout =
-                                     (enum source_layout)m->opts.layout};
+  struct source_options options = {
+    .layout = (enum source_layout)m->opts.layout,
+    .skip_code = m->opts.skip_code,
+  };
   int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
 
   if (rc != SQLITE_OK) return rc;

@@ -24,6 +24,7 @@ struct migrate_opts {
   int64_t steps; /* 0: all that are to be done; down: 1 */
   bool dry_run;
   bool pending;
+  bool skip_code;
   struct plan_allow allow;
   int64_t lock_timeout, statement_timeout; /* in ms; 0 none given */
   int layout;                              /* enum source_layout */

@@ -147,6 +147,27 @@ static int script_part(struct script *script, const struct source_part *part,
   return script_cut(script, part, part->text, part->size, kind, err);
 }
 
+static void script_drop(struct script *script, int at)
+{
+  script->n--;
+  memmove(script->step + at, script->step + at + 1,
+          (size_t)(script->n - at) * sizeof *script->step);
+}
+
+/* A BEGIN that nothing ends was written for a tool that has a transaction
+ * around the script, ends that, and for which this BEGIN does nothing. */
+static void script_begin(struct script *script)
+{
+  int begin = -1;
+
+  for (int i = 0; i < script->n; i++) {
+    unsigned traits = script->step[i].stmt.traits;
+
+    if (traits & SPLIT_TRANSACTION) begin = traits & SPLIT_BEGIN ? i : -1;
+  }
+  if (begin >= 0) script_drop(script, begin);
+}
+
 /* A script that is all in one BEGIN ... COMMIT of its own is one of ours. */
 static void script_unwrap(struct script *script)
 {
@@ -160,9 +181,8 @@ static void script_unwrap(struct script *script)
   if (inner &
       (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT))
     return;
-  script->n -= 2;
-  memmove(script->step, script->step + 1,
-          (size_t)script->n * sizeof *script->step);
+  script_drop(script, script->n - 1);
+  script_drop(script, 0);
 }
 
 static int script_client(const struct script *script, struct fed_err *err)
@@ -199,6 +219,7 @@ int script_load(struct script *out, const struct source_script *source,
     script_release(out);
     return rc;
   }
+  script_begin(out);
   script_unwrap(out);
   for (int i = 0; i < out->n; i++)
     out->traits |= out->step[i].stmt.traits;

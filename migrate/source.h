@@ -151,6 +151,13 @@ int source_version_parse(const char *text, char out[SOURCE_VERSION_MAX],
                          struct fed_err *err);
 
 /*
+ * diesel compares versions as texts. Make a canonical one of a date such that
+ * numbers give that order: the date gets its time (20240131 becomes
+ * 20240131000000), and a counter behind the time, from 0000, becomes .1, .2.
+ */
+void source_version_diesel(char version[SOURCE_VERSION_MAX]);
+
+/*
  * Write the template of a new migration in the layout that the directory has
  * (SOURCE_AUTO, with no migrations there: native); make the directory if only
  * that is missing. Its version is the time in UTC (YYYYMMDDHHMMSS), or, in a

@@ -4,6 +4,7 @@
  * _name.sql, whose text decides (source_layout.c).
  */
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "migrate/source_item.h"
@@ -45,26 +46,19 @@ static bool name_version(const char *s, size_t n, bool dashes,
   return true;
 }
 
-/*
- * diesel compares versions as texts. So that numbers give that order, a date
- * gets its time (20240131 is 20240131000000), and what follows a time, mostly
- * 0000, is a number of its own.
- */
-static void name_timestamp(char version[SOURCE_VERSION_MAX])
+void source_version_diesel(char version[SOURCE_VERSION_MAX])
 {
-  enum { DATE = 8, TIME = 14 };
-  size_t n = strlen(version), zeros;
+  enum { DATE = 8, TIME = 14, COUNTER = 18 };
+  size_t n = strlen(version);
   bool date = memcmp(version, "19", 2) == 0 || memcmp(version, "20", 2) == 0;
 
-  if (!date || n < DATE || n >= SOURCE_VERSION_MAX - 1) return;
-  if (n < TIME) {
-    memset(version + n, '0', TIME - n);
-    version[TIME] = 0;
-    return;
-  }
-  zeros = strspn(version + TIME, "0");
-  memmove(version + TIME + 1, version + TIME + zeros, n - TIME - zeros + 1);
-  version[TIME] = version[TIME + 1] ? '.' : 0;
+  if (!date || strspn(version, NAME_DIGITS) != n) return;
+  if (n >= DATE && n < TIME)
+    sqlite3_snprintf(SOURCE_VERSION_MAX - (int)n, version + n, "%0*d",
+                     TIME - (int)n, 0);
+  if (n == COUNTER)
+    sqlite3_snprintf(SOURCE_VERSION_MAX - TIME, version + TIME, ".%d",
+                     1 + atoi(version + TIME));
 }
 
 int source_version_parse(const char *text, char out[SOURCE_VERSION_MAX],
@@ -242,7 +236,7 @@ static bool name_in_folder(struct source_item *item, const struct name_cut *cut)
   if (strchr(item->path, '/') != slash) return false;
   if (!down && !(cut->n == 2 && memcmp(cut->s, "up", 2) == 0)) return false;
   if (!name_version(item->path, n, true, item->version)) return false;
-  name_timestamp(item->version);
+  source_version_diesel(item->version);
   item->down = down;
   item->dialect = cut->dialect;
   name_is(item, SHAPE_FOLDER, item->path + n + (item->path[n] == '_'), slash);

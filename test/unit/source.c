@@ -396,9 +396,10 @@ static const struct test_case cases[] = {
    {{"2024-03-06-170000_a/up.sql", "A"}, {"2024-03-13_170000_b/up.sql", "B"},
     {"2024-03-13-170000-0000_c/up.sql", "C"},
     {"2024-03-13-170000-0001_d/up.sql", "D"},
-    {"20240313170001_e/up.sql", "E"}},
+    {"20240313170001_e/up.sql", "E"}, {"2024-03-13-170000_f/up.sql", "F"}},
    "diesel\n20240306170000 a up 1[A]\n20240313000000 170000_b up 1[B]\n"
-   "20240313170000 c up 1[C]\n20240313170000.1 d up 1[D]\n"
+   "20240313170000 f up 1[F]\n"
+   "20240313170000.1 c up 1[C]\n20240313170000.2 d up 1[D]\n"
    "20240313170001 e up 1[E]\n"},
   {"pg", NULL, {{"1_a/up.sql", "A"}, {"2_b/down.sql", "B"}},
    "!'2_b/down.sql' is a down migration without its up: add the file of the "
