@@ -186,11 +186,16 @@ proc fresh_pg {} {
   }
   must $admin {CREATE DATABASE try}
 }
+# As the tool that it was written for does it: nearly all in a transaction.
+# If one like that fails, the database is where it was.
+proc pg_atomic {one which} {
+  set alone {\y(concurrently|vacuum|(create|drop)\s+database|alter\s+system)\y}
+  return [expr {[dict get $one ${which}_atomic] &&
+    ![regexp -nocase $alone [dict get $one $which]]}]
+}
 proc feed_pg {text atomic} {
   global try_url scratch
   spit $scratch/script.sql $text
-  set alone {\y(concurrently|vacuum|(create|drop)\s+database|alter\s+system)\y}
-  if {[regexp -nocase $alone $text]} { set atomic 0 }
   return [run [list [servers::program psql] -AtXq -v ON_ERROR_STOP=1 \
     {*}[expr {$atomic ? "-1" : ""}] -f $scratch/script.sql $try_url]]
 }
@@ -271,11 +276,6 @@ proc look_sqlite {} {
 
 # --------------------------------------------------------------- the runs
 # A run: a list of steps {name, "" or the error with its version, look}.
-# Only PostgreSQL is back where it was before a script that fails.
-proc goes_on {kind name trouble} {
-  return [expr {$trouble eq "" || ($kind eq "pg" && $name eq "down")}]
-}
-
 proc client_run {kind set keep} {
   set out {}
   fresh $kind
@@ -287,7 +287,7 @@ proc client_run {kind set keep} {
     foreach one $all {
       set version [dict get $one version]
       lassign [feed_$kind [dict get $one $which] \
-        [dict get $one ${which}_atomic]] status text
+        [expr {$kind eq "pg" && [pg_atomic $one $which]}]] status text
       if {$status} {
         set trouble [list $version $text]
         if {$which eq "down"} { set keep [expr {[lsearch -exact $set $one] + 1}] }
@@ -295,7 +295,8 @@ proc client_run {kind set keep} {
       }
     }
     lappend out [list $name $trouble [look_$kind]]
-    if {![goes_on $kind $name $trouble]} break
+    if {$trouble ne "" && ($kind ne "pg" || $which eq "up" ||
+        ![pg_atomic $one down])} break
   }
   return $out
 }
@@ -328,12 +329,16 @@ proc dbfed_run {kind dir keep options set} {
     set trouble ""
     if {$status} { set trouble [list "" $text] }
     lappend out [list $name $trouble [look_$kind]]
-    if {![goes_on $kind $name $trouble]} break
+    if {$status && ($kind ne "pg" || $name ne "down")} break
     if {$name eq "up"} {
-      set states [lindex [dbfed $kind "SELECT state, count(*) FROM
-        [call migrate_status $kind $dir $options] GROUP BY 1;"] 1]
+      set states [lindex [dbfed $kind "
+        SELECT state, count(*) FROM [call migrate_status $kind $dir $options]
+          GROUP BY 1;
+        SELECT version, problem, remedy
+          FROM [call migrate_verify $kind $dir $options]
+          WHERE problem <> 'left out';"] 1]
       if {![string match "*applied|[llength $set]\n" $states]} {
-        lset out end 1 [list "" "status: $states"]
+        lset out end 1 [list "" "status, verify: $states"]
         break
       }
     }
@@ -373,8 +378,12 @@ proc try_set {kind dir options} {
   set client [client_run $kind $set $keep]
   set ours [dbfed_run $kind $dir $keep $options $set]
   set same 1
+  set trouble ""
   foreach theirs $client mine $ours {
-    if {$mine eq "" || $theirs eq ""} { set same 0; continue }
+    if {$mine eq "" || $theirs eq ""} {
+      if {$trouble eq ""} { set same 0 }
+      break
+    }
     lassign $theirs name trouble look
     lassign $mine - my_trouble my_look
     # sqlite3 keeps what went before a statement that it refuses.
@@ -407,7 +416,7 @@ foreach arg $argv {
   if {[regexp {^ext=(.*)$} $arg - ext]} {
     set ext [file normalize $ext]
   } elseif {[regexp {^before=(.*)$} $arg - before]} {
-  } elseif {[regexp {^[a-z_.]+[A-Za-z_:.]*=} $arg]} {
+  } elseif {[regexp {^[a-z_]+(\.[^=/]+)?=} $arg]} {
     lappend options $arg
   } else {
     lappend dirs $arg
