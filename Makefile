@@ -1,6 +1,6 @@
 # dbfed: PostgreSQL, MySQL/MariaDB and other SQLite files as local tables.
 #
-#   make              ./dbfed.so                 make test    the whole suite
+#   make              ./dbfed.so and ./dbfed     make test    the whole suite
 #   make demo         a guided tour              make check   all a change needs
 #   make diff         random queries             make mutate  are they sharp?
 #
@@ -16,6 +16,7 @@
 VERSION := $(shell cat VERSION)
 BUILD   ?= build
 PRODUCT ?= $(if $(filter build,$(BUILD)),,$(BUILD)/)dbfed.so
+COMMAND := $(patsubst %.so,%,$(PRODUCT))
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX  ?= /usr
@@ -51,6 +52,7 @@ DIRS     := base drv pool tx vtab migrate cache entity ext
 SRCS     := sqlite-fed.c $(sort $(wildcard $(DIRS:%=%/*.c)))
 SRCS     := $(filter-out $(foreach d,$(LEFT_OUT),drv/$d.c drv/$d_%.c),$(SRCS))
 TESTONLY := drv/fault.c
+CLI      := $(sort $(wildcard cli/*.c))
 UNITS    := $(sort $(wildcard test/unit/*.c))
 BENCHES  := $(filter-out $(LEFT_OUT:%=bench/%.c),$(sort $(wildcard bench/*.c)))
 FUZZERS  := $(filter-out $(LEFT_OUT:%=test/fuzz/%_%.c),$(sort $(wildcard \
@@ -89,7 +91,7 @@ NOUNDEF  := -Wl,-z,defs
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PRODUCT)
+all: $(PRODUCT) $(COMMAND)
 
 # ------------------------------------------------------------- Variants
 # $(call variant,NAME,FLAGS,COMPILER): the rules for $(BUILD)/NAME/*.o
@@ -139,6 +141,19 @@ $(BUILD)/asan/dbfed.so: $(call objects,asan,$(SRCS))
 $(BUILD)/cov/dbfed.so: $(call objects,cov,$(SRCS))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(SOFLAGS) --coverage -o $@ $^ $(LIBS)
+# The command: the same objects, linked into a program beside the library.
+$(COMMAND): $(call objects,release,$(RELEASE_SRCS) $(CLI))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pthread $(LDFLAGS) -o $@ $^ $(LIBS) -lsqlite3
+$(BUILD)/test/dbfed: $(call objects,test,$(SRCS) $(CLI))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pthread -o $@ $^ $(LIBS) -lsqlite3
+$(BUILD)/asan/dbfed: $(call objects,asan,$(SRCS) $(CLI))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pthread $(SAN_FLAGS) -o $@ $^ $(LIBS) -lsqlite3
+$(BUILD)/cov/dbfed: $(call objects,cov,$(SRCS) $(CLI))
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pthread --coverage -o $@ $^ $(LIBS) -lsqlite3
 $(BUILD)/%/libdbfed.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcsD $@ $^
@@ -175,7 +190,7 @@ $(BUILD)/bench/bench: $(call objects,release,$(BENCHES))
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LIBS) -lsqlite3
 # Everything that compiles without clang's run-time: what lint builds twice.
-objs: $(call objects,release,$(RELEASE_SRCS)) units benches $(DECISIONS)
+objs: $(call objects,release,$(RELEASE_SRCS) $(CLI)) units benches $(DECISIONS)
 
 # ---------------------------------------------------------------- Tests
 # test, demo and bench bring what a bare machine lacks, then start again, for
@@ -188,11 +203,11 @@ SAN_LIBS = $(foreach l,$(patsubst undefined,ubsan,$(patsubst \
 test:
 	@sh tool/deps.sh build test
 	$(sub) run-tests
-run-tests: $(BUILD)/test/dbfed.so units $(DECISIONS)
+run-tests: $(BUILD)/test/dbfed.so $(BUILD)/test/dbfed units $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core $(TESTS)
 
 # The same over a newer SQLite; skipped where it cannot be fetched.
-test-newer: $(BUILD)/test/dbfed.so units
+test-newer: $(BUILD)/test/dbfed.so $(BUILD)/test/dbfed units
 	$(Q)sh tool/newer.sh $(BUILD)/newer || { test $$? = 77 && \
 	  echo '0 passed, 0 failed, 1 skipped' && exit; } && \
 	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
@@ -228,7 +243,7 @@ check:
 
 # A leak's trace ends inside SQLite (no frame pointers there): to see the whole,
 # run again with ASAN_OPTIONS=fast_unwind_on_malloc=0, which is slow.
-asan: $(BUILD)/asan/dbfed.so $(call programs,asan-core,$(UNITS))
+asan: $(BUILD)/asan/dbfed.so $(BUILD)/asan/dbfed $(call programs,asan-core,$(UNITS))
 	$(Q)DIFF_QUERIES=500 \
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:$(ASAN_OPTIONS) \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
@@ -246,12 +261,12 @@ tsan: $(call programs,tsan-core,$(STRESS))
 VALGRIND := valgrind -q --leak-check=full --error-exitcode=99 \
   --errors-for-leak-kinds=definite --show-leak-kinds=definite \
   --suppressions=$(CURDIR)/test/valgrind.supp
-valgrind: $(BUILD)/test/dbfed.so units
+valgrind: $(BUILD)/test/dbfed.so $(BUILD)/test/dbfed units
 	$(Q)FED_TEST_VALGRIND=1 FED_TEST_QUERIES=0 DIFF_QUERIES=0 \
 	$(RUN) --ext $(BUILD)/test/dbfed.so --unit $(BUILD)/core \
 	  --limit 1800 --wrap '$(VALGRIND)' $(TESTS)
 
-cov: $(BUILD)/cov/dbfed.so
+cov: $(BUILD)/cov/dbfed.so $(BUILD)/cov/dbfed
 	$(Q)find $(BUILD)/cov -name '*.gcda' -delete
 	$(Q)$(RUN) --ext $(BUILD)/cov/dbfed.so $(or $(TESTS),*.test)
 	$(Q)gcovr -r . -s --object-directory $(BUILD)/cov $(BUILD)/cov
@@ -271,7 +286,7 @@ fmt:
 fmt-check:
 	$(Q)$(if $(STYLED),clang-format --dry-run --Werror $(STYLED))
 lint:
-	$(Q)BUILD='$(BUILD)' PRODUCT='$(PRODUCT)' SRCS='$(SRCS)' \
+	$(Q)BUILD='$(BUILD)' PRODUCT='$(PRODUCT)' SRCS='$(SRCS) $(CLI)' \
 	  HEADERS='$(filter %.h,$(STYLED))' JOBS='$(JOBS)' MAKE='$(MAKE)' \
 	  FLAGS='$(subst ','\'',-std=c11 $(CPPFLAGS) -DFED_TEST)' sh tool/lint.sh
 
@@ -285,8 +300,12 @@ deps:
 TRIPLET := $(shell gcc -print-multiarch 2>&-)
 LIBDIR ?= $(firstword $(wildcard $(addprefix $(PREFIX)/lib/,$(TRIPLET))) \
             $(PREFIX)/lib)
-install: $(PRODUCT)
-	$(Q)install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+install: $(PRODUCT) $(COMMAND)
+	$(Q)install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1
+	$(Q)install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/dbfed
+	$(Q)install -m 644 docs/dbfed.1 $(DESTDIR)$(MANDIR)/man1/dbfed.1
 	$(Q)install -m 644 $(PRODUCT) $(DESTDIR)$(LIBDIR)/dbfed.so
 	$(Q)install -m 644 ext/dbfed.h $(DESTDIR)$(PREFIX)/include/dbfed.h
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
@@ -296,14 +315,15 @@ install: $(PRODUCT)
 	  '.load $(LIBDIR)/dbfed (or add $(LIBDIR) to LD_LIBRARY_PATH)')
 uninstall:
 	$(Q)rm -f $(DESTDIR)$(LIBDIR)/dbfed.so $(DESTDIR)$(PREFIX)/include/dbfed.h \
-	  $(DESTDIR)$(LIBDIR)/pkgconfig/dbfed.pc
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/dbfed.pc $(DESTDIR)$(PREFIX)/bin/dbfed \
+	  $(DESTDIR)$(MANDIR)/man1/dbfed.1
 
 # The same commit gives the same bytes: no time stamp, no user names.
 dist:
 	$(Q)git archive --prefix=dbfed-$(VERSION)/ HEAD | gzip -9n \
 	  > dbfed-$(VERSION).tar.gz
 clean:
-	$(Q)rm -rf $(BUILD) $(PRODUCT) dbfed-*.tar.gz
+	$(Q)rm -rf $(BUILD) $(PRODUCT) $(COMMAND) dbfed-*.tar.gz
 
 FORCE:
 -include $(shell find $(BUILD) -name '*.d' 2>&-)

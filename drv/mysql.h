@@ -31,10 +31,12 @@
 #include "drv/drv.h"
 
 #ifdef MARIADB_PACKAGE_VERSION
-#  define FED_MYSQL_ASYNC 1
+#  define FED_MYSQL_ASYNC   1
+#  define FED_MYSQL_LIBRARY "libmariadb"
 typedef my_bool fed_mysql_bool;
 #else
-#  define FED_MYSQL_ASYNC 0
+#  define FED_MYSQL_ASYNC   0
+#  define FED_MYSQL_LIBRARY "libmysqlclient"
 typedef bool fed_mysql_bool;
 #endif
 

@@ -108,6 +108,9 @@ bool fed_server_current(struct fed_server *server);
  * their defaults: "postgres://app@db/shop pool_max=4". */
 void fed_server_show(const struct fed_server *server, struct fed_str *out);
 
+/* Does it hold a password in plain text, rather than env:VARIABLE? */
+bool fed_server_has_secret(const struct fed_server *server);
+
 /* Is this a legal server name? Else an error that says the rule. */
 int fed_server_check_name(const char *name, struct fed_err *err);
 
@@ -141,6 +144,9 @@ void fed_server_list_free(struct fed_server_row *rows, int n);
  * links resolved)? Reads the file on first need and when it has changed.
  */
 bool fed_config_trusts(const char *path);
+
+/* Where the config file is or would be; "" when there is none to be read. */
+void fed_config_path(char *path, size_t size);
 
 /* SQLITE_OK, also when there is no file; else what is wrong with it. */
 int fed_config_check(struct fed_err *err);

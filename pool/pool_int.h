@@ -162,9 +162,6 @@ void fed_server_free(struct fed_server *server);
 /* List it, or find it listed already, or replace; takes the reference. */
 int fed_server_install(struct fed_server *server, struct fed_err *err);
 
-/* Does it hold a password in plain text? */
-bool fed_server_has_secret(const struct fed_server *server);
-
 /* Forget the servers of the config file that are not in `names`. */
 void fed_server_drop_config(const char *const *names, int n);
 
