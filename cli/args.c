@@ -25,12 +25,13 @@ bool cli_is_group(const char *name)
 bool cli_takes(const struct cli_command *command, const char *option)
 {
   size_t n = strlen(option);
+  const char *p = command && command->takes ? command->takes : "!";
+  bool but = *p == '!';
 
   if (!command || !command->sql) return false;
-  if (!command->takes) return true;
-  for (const char *p = command->takes; *p; p += strcspn(p, " "), p += *p != 0)
-    if (!strncmp(p, option, n) && (!p[n] || p[n] == ' ')) return true;
-  return false;
+  for (p += but; *p; p += strcspn(p, " "), p += *p != 0)
+    if (!strncmp(p, option, n) && (!p[n] || p[n] == ' ')) return !but;
+  return but;
 }
 
 /* ---- commands ------------------------------------------------------------ */

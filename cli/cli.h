@@ -70,9 +70,10 @@ struct cli_command {
   int min, max;      /* how many arguments; max -1: any */
   unsigned options;  /* CLI_BITs */
   /* For what calls one SQL function or reads one table. */
-  const char *sql;      /* its name; it takes migrate_options */
-  const char *columns;  /* of the table, for people; NULL: a function */
-  const char *takes;    /* only these of the options; NULL: all */
+  const char *sql;     /* its name; it takes migrate_options */
+  const char *columns; /* of the table, for people; NULL: a function */
+  const char *takes; /* only these options; "!x y": all but these; NULL: all */
+  const char *wrong; /* of the table's rows: those that mean CLI_WRONG */
   const char *argument; /* the option that the argument stands for */
   int (*run)(struct cli *cli);
   const char *help; /* one line */
@@ -161,7 +162,6 @@ int cli_config_write(const char *name, const char *section, bool secret);
 int cli_query(struct cli *cli);
 int cli_shell(struct cli *cli);
 int cli_migrate(struct cli *cli);
-int cli_migrate_new(struct cli *cli);
 int cli_server_list(struct cli *cli);
 int cli_server_test(struct cli *cli);
 int cli_server_add(struct cli *cli);

@@ -3,7 +3,7 @@
 
 #include "migrate/migrate.h"
 
-#define HELP_COLUMN 26 /* where the right side begins */
+#define HELP_COLUMN 29 /* where the right side begins */
 
 static void help_line(FILE *out, const char *left, const char *right)
 {

@@ -1,7 +1,10 @@
 /* migrate: the SQL functions and tables of migrations, as commands. */
 #include "cli/cli.h"
 
-#include "migrate/migrate.h"
+static bool migrate_has_target(const struct cli *cli)
+{
+  return cli->command->options & CLI_BIT(CLI_TARGET);
+}
 
 /* "SELECT migrate_up(?, ?, ?)", or the same behind "SELECT columns FROM". */
 static char *migrate_sql(const struct cli *cli, const char *columns, int n,
@@ -30,7 +33,8 @@ static int migrate_report(struct cli *cli, const char *report)
     " WHERE text IS NOT NULL";
 
   if (cli->value[CLI_JSON] || cli->value[CLI_CSV])
-    return cli_print(cli, sql, &report, 1);
+    return cli_print(cli, migrate_has_target(cli) ? sql : "SELECT ?1 AS result",
+                     &report, 1);
   puts(report);
   return CLI_DONE;
 }
@@ -47,34 +51,35 @@ static int migrate_function(struct cli *cli, const char *const *args, int n)
   return code;
 }
 
-/* Is there anything that is not as the files say? */
+/* Is a row among them that should not be? */
 static int migrate_check(struct cli *cli, const char *const *args, int n)
 {
-  char *sql = migrate_sql(cli, "count(*)", n,
-                          " WHERE state NOT IN ('applied', 'baselined')");
-  char *count = NULL;
-  int code =
-    sql ? cli_run(cli, sql, args, n, &count) : cli_fail("out of memory");
+  char where[100], *sql, *found = NULL;
+  int code;
 
-  if (code == CLI_DONE && count && strcmp(count, "0") != 0) code = CLI_WRONG;
-  sqlite3_free(count);
+  snprintf(where, sizeof where, " WHERE %s LIMIT 1", cli->command->wrong);
+  sql = migrate_sql(cli, "1", n, where);
+  code = sql ? cli_run(cli, sql, args, n, &found) : cli_fail("out of memory");
+  if (code == CLI_DONE && found) code = CLI_WRONG;
+  sqlite3_free(found);
   fed_free(sql);
   return code;
 }
 
 static int migrate_table(struct cli *cli, const char *const *args, int n)
 {
+  const struct cli_command *c = cli->command;
   bool all = cli->value[CLI_JSON] || cli->value[CLI_CSV];
-  char *sql = migrate_sql(cli, all ? "*" : cli->command->columns, n, "");
+  bool asked = cli->value[CLI_CHECK] || !(c->options & CLI_BIT(CLI_CHECK));
+  char *sql = migrate_sql(cli, all ? "*" : c->columns, n, "");
   int code = sql ? cli_print(cli, sql, args, n) : cli_fail("out of memory");
 
   fed_free(sql);
-  if (code == CLI_DONE && cli->value[CLI_CHECK])
-    code = migrate_check(cli, args, n);
+  if (code == CLI_DONE && c->wrong && asked) code = migrate_check(cli, args, n);
   return code;
 }
 
-/* Targets, the option that the argument stands for, options. */
+/* Targets, what the argument stands for, options. */
 static int migrate_call(struct cli *cli, const char *argument)
 {
   const char *target = cli->value[CLI_TARGET];
@@ -82,7 +87,7 @@ static int migrate_call(struct cli *cli, const char *argument)
   int n = 0, code;
 
   if (!args) return cli_fail("out of memory");
-  args[n++] = target ? target : "main";
+  if (migrate_has_target(cli)) args[n++] = target ? target : "main";
   if (argument) args[n++] = argument;
   for (int i = 0; i < cli->noption; i++)
     args[n++] = cli->option[i];
@@ -98,38 +103,15 @@ int cli_migrate(struct cli *cli)
   char *argument = NULL;
   int code = CLI_DONE;
 
-  if (!cli->value[CLI_DB] && !cli->value[CLI_TARGET])
+  if (migrate_has_target(cli) && !cli->value[CLI_DB] && !cli->value[CLI_TARGET])
     return cli_misuse(cli, "which database? --db FILE, or --target SERVER");
   if (cli->value[CLI_DB]) code = cli_open(cli, cli->value[CLI_DB], true);
   if (code == CLI_DONE) code = cli_define(cli);
-  if (code == CLI_DONE && c->argument &&
-      !(argument = sqlite3_mprintf("%s=%s", c->argument, cli->arg[0])))
+  if (code == CLI_DONE && c->max > 0 &&
+      !(argument = sqlite3_mprintf("%s%s%s", c->argument ? c->argument : "",
+                                   c->argument ? "=" : "", cli->arg[0])))
     code = cli_fail("out of memory");
   if (code == CLI_DONE) code = migrate_call(cli, argument);
   sqlite3_free(argument);
   return code;
-}
-
-int cli_migrate_new(struct cli *cli)
-{
-  struct migrate_opts opts;
-  struct fed_err err = FED_ERR_INIT;
-  char *paths = NULL;
-  int rc = SQLITE_OK;
-
-  fed_opt_defaults(migrate_options, migrate_noptions, &opts);
-  for (int i = 0; i < cli->noption && rc == SQLITE_OK; i++)
-    rc = fed_opt_parse(migrate_options, migrate_noptions, &opts, cli->option[i],
-                       NULL, &err);
-  if (rc == SQLITE_OK)
-    rc = source_new(opts.dir ? opts.dir : "migrations", cli->arg[0],
-                    (enum source_layout)opts.layout, &paths, &err);
-  if (rc == SQLITE_OK)
-    printf("%s%s", paths,
-           paths[0] && paths[strlen(paths) - 1] == '\n' ? "" : "\n");
-  else
-    cli_fail("%s", err.msg);
-  fed_free(paths);
-  fed_opt_release(migrate_options, migrate_noptions, &opts);
-  return rc == SQLITE_OK ? CLI_DONE : CLI_FAILED;
 }

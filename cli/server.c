@@ -33,7 +33,7 @@ static const struct server_question {
    " coalesce((SELECT nullif(variable_value, '') FROM"
    " information_schema.session_status WHERE variable_name = 'SSL_VERSION'),"
    " 'no') END AS tls, 'yes' AS prepared,"
-   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT variable_value + 0 FROM"
+   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS SIGNED) FROM"
    " information_schema.global_status WHERE variable_name ="
    " 'THREADS_CONNECTED') AS used, @@max_connections AS most"},
   {"mysql",  "*",
@@ -41,7 +41,7 @@ static const struct server_question {
    " coalesce((SELECT nullif(variable_value, '') FROM"
    " performance_schema.session_status WHERE variable_name = 'Ssl_version'),"
    " 'no') END AS tls, 'yes' AS prepared,"
-   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT variable_value + 0 FROM"
+   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS SIGNED) FROM"
    " performance_schema.global_status WHERE variable_name ="
    " 'Threads_connected') AS used, @@max_connections AS most"},
   {"sqlite", "*",
@@ -263,10 +263,13 @@ static int server_check(struct cli *cli, const char *url, bool *secret)
   return rc == SQLITE_OK ? CLI_DONE : cli_fail("%s", err.msg);
 }
 
-static bool server_is_one_line(const struct cli *cli)
+/* The file has no quotes: a line ends at its end, or where a comment begins. */
+static bool server_is_plain(const struct cli *cli)
 {
   for (int i = 0; i < cli->narg; i++)
-    if (strpbrk(cli->arg[i], "\r\n")) return false;
+    if (strpbrk(cli->arg[i], "\r\n") || strstr(cli->arg[i], " ;") ||
+        strstr(cli->arg[i], "\t;"))
+      return false;
   return true;
 }
 
@@ -279,7 +282,9 @@ int cli_server_add(struct cli *cli)
   bool secret = false;
   int code;
 
-  if (!server_is_one_line(cli)) return cli_misuse(cli, "a line break in it");
+  if (!server_is_plain(cli))
+    return cli_misuse(cli, "a line break, or a blank and ';', cannot stand in "
+                           "the config file: write them as %%0A, %%20;");
   fed_config_path(path, sizeof path);
   if (access(path, F_OK) == 0 && fed_config_check(&err) != SQLITE_OK)
     return cli_fail("mend the file first: %s", err.msg);

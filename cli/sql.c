@@ -97,7 +97,8 @@ int cli_define(struct cli *cli)
   struct fed_err err = FED_ERR_INIT;
   int code = CLI_DONE;
 
-  if (fed_config_check(&err) != SQLITE_OK) cli_warn("%s", err.msg);
+  if (fed_config_check(&err) != SQLITE_OK && cli->command->run != cli_doctor)
+    cli_warn("%s", err.msg);
   for (int i = 0; i < cli->nserver && code == CLI_DONE; i++)
     code = sql_define(cli, cli->server[i]);
   return code;
