@@ -81,10 +81,10 @@ static void config_folder(const char *path)
   fed_free(folder);
 }
 
-static int config_save(const char *path, const struct fed_str *text,
-                       mode_t mode)
+/* `path` ends in XXXXXX, which is filled in. */
+static int config_save(char *path, const struct fed_str *text, mode_t mode)
 {
-  int fd = mkostemp((char *)(uintptr_t)path, 0);
+  int fd = mkostemp(path, 0);
   bool ok;
 
   if (fd < 0) return cli_fail("'%s': %s", path, strerror(errno));
@@ -129,8 +129,7 @@ int cli_config_write(const char *name, const char *section, bool secret)
   if (text.full || text.nomem) code = cli_fail("'%s' would be too long", real);
   if (code == CLI_DONE) code = config_save(fresh, &text, secret ? 0600 : mode);
   fed_str_release(&text);
-  if (code != CLI_DONE) return code;
-  code = config_try(fresh, name);
+  if (code == CLI_DONE) code = config_try(fresh, name);
   if (code == CLI_DONE && rename(fresh, real) != 0)
     code = cli_fail("'%s': %s", real, strerror(errno));
   if (code == CLI_DONE)

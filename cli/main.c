@@ -9,6 +9,9 @@
 #include "ext/dbfed.h"
 #include "pool/pool.h"
 
+#define MAIN_BUSY_MS 5000
+#define MAIN_STEPS   10000 /* SQLite's instructions between two looks */
+
 /* ---- telling ------------------------------------------------------------- */
 
 bool cli_colour(FILE *out)
@@ -63,13 +66,22 @@ int cli_misuse(const struct cli *cli, const char *fmt, ...)
 /* ---- interrupts ---------------------------------------------------------- */
 
 static sqlite3 *volatile main_db;
+static volatile sig_atomic_t main_stopped;
 
 /* The first one stops the statement, here and on the server; the second one
  * the process. */
 static void main_interrupted(int number)
 {
   (void)number;
+  main_stopped = 1;
   if (main_db) sqlite3_interrupt(main_db);
+}
+
+/* sqlite3_interrupt() is not heard between two statements. */
+static int main_progress(void *unused)
+{
+  (void)unused;
+  return main_stopped;
 }
 
 static void main_catch(void)
@@ -94,7 +106,8 @@ int cli_open(struct cli *cli, const char *file, bool create)
     main_db = db;
     sqlite3_close(cli->db);
     cli->db = db;
-    sqlite3_busy_timeout(db, 5000);
+    sqlite3_busy_timeout(db, MAIN_BUSY_MS);
+    sqlite3_progress_handler(db, MAIN_STEPS, main_progress, NULL);
     return CLI_DONE;
   }
   cli_fail("'%s': %s", file,

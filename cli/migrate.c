@@ -21,20 +21,24 @@ static char *migrate_sql(const struct cli *cli, const char *columns, int n,
   return fed_str_detach(&sql);
 }
 
-/* Each line of a report is a row: the target, and what was done to it. */
+#define MIGRATE_LINES                                                          \
+  "WITH RECURSIVE line(text, rest) AS (SELECT NULL, ?1 || char(10) UNION ALL"  \
+  " SELECT substr(rest, 1, instr(rest, char(10)) - 1),"                        \
+  " substr(rest, instr(rest, char(10)) + 1) FROM line WHERE rest <> '')"
+
+/* Each line of a report is a row: the target, and what was done to it; or the
+ * path of a new file. */
 static int migrate_report(struct cli *cli, const char *report)
 {
-  static const char sql[] =
-    "WITH RECURSIVE line(text, rest) AS (SELECT NULL, ?1 || char(10) UNION ALL"
-    " SELECT substr(rest, 1, instr(rest, char(10)) - 1),"
-    " substr(rest, instr(rest, char(10)) + 1) FROM line WHERE rest <> '')"
-    " SELECT substr(text, 1, instr(text, ': ') - 1) AS target,"
-    " substr(text, instr(text, ': ') + 2) AS result FROM line"
-    " WHERE text IS NOT NULL";
+  static const char file[] =
+    MIGRATE_LINES " SELECT text AS file FROM line WHERE text <> ''";
+  static const char did[] =
+    MIGRATE_LINES " SELECT substr(text, 1, instr(text, ': ') - 1) AS target,"
+                  " substr(text, instr(text, ': ') + 2) AS result FROM line"
+                  " WHERE text IS NOT NULL";
 
   if (cli->value[CLI_JSON] || cli->value[CLI_CSV])
-    return cli_print(cli, migrate_has_target(cli) ? sql : "SELECT ?1 AS result",
-                     &report, 1);
+    return cli_print(cli, migrate_has_target(cli) ? did : file, &report, 1);
   puts(report);
   return CLI_DONE;
 }
@@ -105,7 +109,8 @@ int cli_migrate(struct cli *cli)
 
   if (migrate_has_target(cli) && !cli->value[CLI_DB] && !cli->value[CLI_TARGET])
     return cli_misuse(cli, "which database? --db FILE, or --target SERVER");
-  if (cli->value[CLI_DB]) code = cli_open(cli, cli->value[CLI_DB], true);
+  /* To look at a file does not make it. */
+  if (cli->value[CLI_DB]) code = cli_open(cli, cli->value[CLI_DB], !c->columns);
   if (code == CLI_DONE) code = cli_define(cli);
   if (code == CLI_DONE && c->max > 0 &&
       !(argument = sqlite3_mprintf("%s%s%s", c->argument ? c->argument : "",

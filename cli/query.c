@@ -18,7 +18,7 @@ static char *query_stdin(void)
 }
 
 /* Where in the text SQLite saw the error, if it tells. */
-static void query_show(struct cli *cli, const char *sql, int offset)
+static void query_show(const char *sql, int offset)
 {
   int line = 1, column = 1;
 
@@ -27,7 +27,6 @@ static void query_show(struct cli *cli, const char *sql, int offset)
     column = sql[i] == '\n' ? 1 : column + 1;
     line += sql[i] == '\n';
   }
-  (void)cli;
   if (line > 1 || column > 1)
     fprintf(stderr, "at line %d, column %d\n", line, column);
 }
@@ -44,10 +43,11 @@ static int query_all(struct cli *cli, const char *sql)
     rc = sqlite3_prepare_v2(cli->db, from, -1, &stmt, &next);
     if (rc != SQLITE_OK) {
       cli_fail("%s", sqlite3_errmsg(cli->db));
-      query_show(cli, sql, (int)(from - sql) + sqlite3_error_offset(cli->db));
+      query_show(sql, (int)(from - sql) + sqlite3_error_offset(cli->db));
       return CLI_FAILED;
     }
     if (stmt) rc = cli_rows(cli, stmt);
+    fflush(stdout);
     if (rc != SQLITE_OK) cli_fail("%s", sqlite3_errmsg(cli->db));
     sqlite3_finalize(stmt);
   }

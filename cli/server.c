@@ -33,7 +33,8 @@ static const struct server_question {
    " coalesce((SELECT nullif(variable_value, '') FROM"
    " information_schema.session_status WHERE variable_name = 'SSL_VERSION'),"
    " 'no') END AS tls, 'yes' AS prepared,"
-   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS SIGNED) FROM"
+   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS "
+   "SIGNED) FROM"
    " information_schema.global_status WHERE variable_name ="
    " 'THREADS_CONNECTED') AS used, @@max_connections AS most"},
   {"mysql",  "*",
@@ -41,7 +42,8 @@ static const struct server_question {
    " coalesce((SELECT nullif(variable_value, '') FROM"
    " performance_schema.session_status WHERE variable_name = 'Ssl_version'),"
    " 'no') END AS tls, 'yes' AS prepared,"
-   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS SIGNED) FROM"
+   " unix_timestamp(now(6)) + 0e0 AS clock, (SELECT CAST(variable_value AS "
+   "SIGNED) FROM"
    " performance_schema.global_status WHERE variable_name ="
    " 'Threads_connected') AS used, @@max_connections AS most"},
   {"sqlite", "*",
