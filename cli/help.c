@@ -3,11 +3,26 @@
 
 #include "migrate/migrate.h"
 
+#define HELP_WIDTH  79
 #define HELP_COLUMN 29 /* where the right side begins */
 
 static void help_line(FILE *out, const char *left, const char *right)
 {
   fprintf(out, "  %-*s %s\n", HELP_COLUMN - 3, left, right);
+}
+
+/* A paragraph, in lines of at most HELP_WIDTH. */
+static void help_text(FILE *out, const char *text)
+{
+  while (*text) {
+    size_t n = strlen(text);
+
+    if (n > HELP_WIDTH)
+      for (n = HELP_WIDTH; n && text[n] != ' ';)
+        n--;
+    fprintf(out, "%.*s\n", (int)n, text);
+    text += n + (text[n] == ' ');
+  }
 }
 
 static const char *help_bold(FILE *out)
@@ -102,17 +117,17 @@ static const char *help_value(const struct fed_opt *opt)
 static void help_sql_option(const struct fed_opt *opt, FILE *out)
 {
   char left[64], *p;
-  struct fed_str right;
+  struct fed_str words;
 
   snprintf(left, sizeof left, "--%s%s", opt->name, help_value(opt));
   while ((p = strchr(left, '_')) != NULL)
     *p = '-';
-  fed_str_init(&right, 1000);
-  fed_str_add(&right, opt->help);
+  help_line(out, left, opt->help);
+  fed_str_init(&words, 1000);
   for (int i = 0; opt->type == FED_OPT_WORD && opt->words[i]; i++)
-    fed_str_addf(&right, "%s%s", i ? ", " : ": ", opt->words[i]);
-  help_line(out, left, right.s);
-  fed_str_release(&right);
+    fed_str_addf(&words, "%s%s", i ? ", " : "", opt->words[i]);
+  if (words.len) help_line(out, "", words.s);
+  fed_str_release(&words);
 }
 
 static void help_options(const struct cli_command *c, FILE *out)
@@ -137,8 +152,9 @@ void cli_help_command(const struct cli_command *c, FILE *out)
   char usage[200];
 
   help_usage(c, usage, sizeof usage);
-  fprintf(out, "usage: dbfed %s%s\n\n%s\n", usage,
-          c->max < 0 ? "" : " [option...]", c->text);
+  fprintf(out, "usage: dbfed %s%s\n\n", usage,
+          c->max < 0 ? "" : " [option...]");
+  help_text(out, c->text);
   help_heading(out, "example");
   fprintf(out, "  %s\n", c->example);
   help_options(c, out);

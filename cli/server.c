@@ -216,14 +216,19 @@ int cli_pool(struct cli *cli)
 /* ---- server add ---------------------------------------------------------- */
 
 /* sqlite:old.db -> sqlite:/here/old.db, for a file that is read anywhere. */
-static char *server_url(const char *url)
+static void server_url(const char *url, struct fed_str *out)
 {
   char here[PATH_MAX];
 
-  if (sqlite3_strnicmp(url, "sqlite:", 7) || url[7] == '/' ||
-      !realpath(".", here))
-    return sqlite3_mprintf("%s", url);
-  return sqlite3_mprintf("sqlite:%s/%s", here, url + 7);
+  if (!sqlite3_strnicmp(url, "sqlite:", 7) && url[7] != '/' &&
+      realpath(".", here)) {
+    url += 7;
+    fed_str_add(out, "sqlite:");
+    for (const char *p = here; *p; p++)
+      fed_str_addf(out, *p == '%' || *p == '?' ? "%%%02X" : "%c", *p);
+    fed_str_addc(out, '/');
+  }
+  fed_str_add(out, url);
 }
 
 static void server_section(struct cli *cli, const char *url,
@@ -279,8 +284,8 @@ int cli_server_add(struct cli *cli)
 {
   struct fed_err err = FED_ERR_INIT;
   struct fed_server *server = NULL;
-  struct fed_str section;
-  char *url, path[PATH_MAX];
+  struct fed_str section, url;
+  char path[PATH_MAX];
   bool secret = false;
   int code;
 
@@ -297,16 +302,17 @@ int cli_server_add(struct cli *cli)
                     "--replace to write it anew",
                     cli->arg[0]);
   }
-  if (!(url = server_url(cli->arg[1]))) return cli_fail("out of memory");
+  fed_str_init(&url, FED_STR_SQL);
   fed_str_init(&section, FED_STR_SQL);
-  code = server_check(cli, url, &secret);
+  server_url(cli->arg[1], &url);
+  code = server_check(cli, url.s, &secret);
   if (code == CLI_DONE && secret)
     cli_warn("the password was on the command line, where other users can see "
              "it, and is now in your shell's history: change it, and use "
              "--password-env");
-  server_section(cli, url, &section);
+  server_section(cli, url.s, &section);
   if (code == CLI_DONE) code = cli_config_write(cli->arg[0], section.s, secret);
   fed_str_release(&section);
-  sqlite3_free(url);
+  fed_str_release(&url);
   return code;
 }

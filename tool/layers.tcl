@@ -3,7 +3,7 @@
 # test/ and bench/ may include anything.
 
 set rank [dict create base 0 drv 1 pool 2 cache 2 tx 3 \
-            vtab 4 migrate 4 entity 4 ext 5 cli 5 gen 5]
+            vtab 4 migrate 4 entity 4 ext 5 gen 5 cli 6]
 set bad 0
 
 # The directory a path belongs to; the entry point stands above all.
