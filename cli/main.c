@@ -22,6 +22,7 @@ bool cli_colour(FILE *out)
          !(term && strcmp(term, "dumb") == 0);
 }
 
+FED_PRINTF(2, 0)
 static void cli_tell(const char *kind, const char *fmt, va_list args)
 {
   fflush(stdout);
