@@ -58,7 +58,7 @@ void source_version_diesel(char version[SOURCE_VERSION_MAX])
                      TIME - (int)n, 0);
   if (n == COUNTER)
     sqlite3_snprintf(SOURCE_VERSION_MAX - TIME, version + TIME, ".%d",
-                     1 + atoi(version + TIME));
+                     1 + (int)strtol(version + TIME, NULL, 10));
 }
 
 int source_version_parse(const char *text, char out[SOURCE_VERSION_MAX],
