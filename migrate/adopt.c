@@ -10,28 +10,28 @@
 /* One tool, and what gives the versions that its table says are applied. */
 struct adopt_tool {
   const char *name;
-  bool only_last; /* one row: all up to that version */
   const char *sql;
-  bool dates; /* source_version_diesel */
+  bool only_last; /* one row: all up to that version */
+  bool dates;     /* source_version_diesel */
 };
 
 /* clang-format off */
 static const struct adopt_tool adopt_tools[] = {
-  {"golang-migrate", true,
-   "SELECT version FROM schema_migrations WHERE NOT dirty", false},
-  {"dbmate", false,
-   "SELECT version FROM schema_migrations", false},
-  {"goose", false,
+  {"golang-migrate",
+   "SELECT version FROM schema_migrations WHERE NOT dirty", true, false},
+  {"dbmate",
+   "SELECT version FROM schema_migrations", false, false},
+  {"goose",
    "SELECT version_id FROM goose_db_version g WHERE version_id > 0 AND "
    "is_applied AND id = (SELECT max(id) FROM goose_db_version h WHERE "
-   "h.version_id = g.version_id)", false},
-  {"flyway", false,
+   "h.version_id = g.version_id)", false, false},
+  {"flyway",
    "SELECT version FROM flyway_schema_history "
-   "WHERE success AND version IS NOT NULL", false},
-  {"sqlx", false,
-   "SELECT version FROM _sqlx_migrations WHERE success", false},
-  {"diesel", false,
-   "SELECT version FROM __diesel_schema_migrations", true},
+   "WHERE success AND version IS NOT NULL", false, false},
+  {"sqlx",
+   "SELECT version FROM _sqlx_migrations WHERE success", false, false},
+  {"diesel",
+   "SELECT version FROM __diesel_schema_migrations", false, true},
 };
 /* clang-format on */
 

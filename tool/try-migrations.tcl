@@ -125,6 +125,11 @@ proc read_set {kind dir variables} {
         if {![dict exists $files $way]} continue
         set atomic 1
         set path [dict get $files $way]
+        set settings [file dirname $path]/metadata.toml ;# diesel's
+        if {[file exists $settings] && [regexp -line \
+              {^\s*run_in_transaction\s*=\s*false} [slurp $settings]]} {
+          set atomic 0
+        }
         set text [string map $variables [slurp $path]]
         if {[string match both* $way]} {
           set text [section $text $which found atomic]
