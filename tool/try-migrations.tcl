@@ -336,11 +336,12 @@ proc dbfed_run {kind dir keep options set} {
     lappend out [list $name $trouble [look_$kind]]
     if {$status && ($kind ne "pg" || $name ne "down")} break
     if {$name eq "up"} {
+      set plain [lsearch -all -inline -not $options var.*]
       set states [lindex [dbfed $kind "
-        SELECT state, count(*) FROM [call migrate_status $kind $dir $options]
+        SELECT state, count(*) FROM [call migrate_status $kind $dir $plain]
           GROUP BY 1;
         SELECT version, problem, remedy
-          FROM [call migrate_verify $kind $dir $options]
+          FROM [call migrate_verify $kind $dir $plain]
           WHERE problem <> 'left out';"] 1]
       if {![string match "*applied|[llength $set]\n" $states]} {
         lset out end 1 [list "" "status, verify: $states"]
