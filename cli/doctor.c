@@ -79,7 +79,7 @@ static int doctor_drivers(struct cli *cli)
     char what[64], library[128];
 
     snprintf(what, sizeof what, "driver %s", fed_drivers[i]->name);
-    fed_drivers[i]->library(library, sizeof library);
+    fed_drivers[i]->client(library, sizeof library);
     code = doctor_say(cli, "ok", what, library, NULL);
   }
   return code;
@@ -208,7 +208,7 @@ static int version_library(struct cli *cli, const struct fed_driver *driver)
 {
   char library[128], *blank;
 
-  driver->library(library, sizeof library);
+  driver->client(library, sizeof library);
   if (driver->is_file || !(blank = strchr(library, ' '))) return CLI_DONE;
   *blank = 0;
   return version_say(cli, library, blank + 1);

@@ -261,7 +261,7 @@ struct fed_driver {
   const struct fed_dialect *dialect;
   bool is_file; /* the URL names a file: scheme:path, no host */
   /* Name and version of the client library: "libpq 15.8". No network. */
-  void (*library)(char *out, size_t size);
+  void (*client)(char *out, size_t size);
 
   /* definition: no network */
   enum fed_param_kind (*param)(const char *key);

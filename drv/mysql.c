@@ -423,7 +423,7 @@ static int my_cancel(struct fed_conn *conn, struct fed_err *err)
 
 static const char *const my_schemes[] = {"mysql", "mariadb", NULL};
 
-static void my_library(char *out, size_t size)
+static void my_client(char *out, size_t size)
 {
   snprintf(out, size, "%s %s", FED_MYSQL_LIBRARY, mysql_get_client_info());
 }
@@ -435,7 +435,7 @@ const struct fed_driver fed_driver_mysql = {
   .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY |
           (FED_MYSQL_ASYNC ? FED_CAP_ASYNC : 0),
   .dialect = &fed_dialect_mysql,
-  .library = my_library,
+  .client = my_client,
   .param = fed_mysql_param_kind,
   .check = fed_mysql_check,
   .open = fed_mysql_open,

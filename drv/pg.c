@@ -327,7 +327,7 @@ static int pg_rollback_to(struct fed_conn *conn, int level,
 
 static const char *const pg_schemes[] = {"postgres", "postgresql", "pg", NULL};
 
-static void pg_library(char *out, size_t size)
+static void pg_client(char *out, size_t size)
 {
   snprintf(out, size, "libpq %d.%d", PQlibVersion() / 10000,
            PQlibVersion() % 10000);
@@ -339,7 +339,7 @@ const struct fed_driver fed_driver_pg = {
   .caps = FED_CAP_SAVEPOINT | FED_CAP_READONLY | FED_CAP_ASYNC |
           FED_CAP_SNAPSHOT | FED_CAP_GUARD,
   .dialect = &fed_dialect_pg,
-  .library = pg_library,
+  .client = pg_client,
   .param = pg_param,
   .check = pg_check,
   .open = fed_pg_open,

@@ -611,7 +611,7 @@ static int sq_describe(struct fed_conn *conn, const char *sql,
 
 static const char *const sq_schemes[] = {"sqlite", NULL};
 
-static void sq_library(char *out, size_t size)
+static void sq_client(char *out, size_t size)
 {
   snprintf(out, size, "SQLite %s", sqlite3_libversion());
 }
@@ -623,7 +623,7 @@ const struct fed_driver fed_driver_sqlite = {
           FED_CAP_GUARD, /* what it is asked for is a SELECT */
   .dialect = &fed_dialect_sqlite,
   .is_file = true,
-  .library = sq_library,
+  .client = sq_client,
   .param = sq_param,
   .check = sq_check,
   .open = sq_open,
