@@ -224,6 +224,9 @@ int history_load(struct target *target, struct history *out,
   if (rc == SQLITE_OK) rc = history_check(out, err);
   if (rc == SQLITE_OK) rc = history_sum_up(out, err);
   if (out->nrow) out->last = out->row[out->nrow - 1].id;
+  if (rc == SQLITE_OK && out->last == INT64_MAX)
+    rc = fed_err_set(err, SQLITE_CORRUPT,
+                     "table dbfed_migration is damaged: no id is left");
   if (rc != SQLITE_OK) history_release(out);
   return rc;
 }

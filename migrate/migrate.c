@@ -187,7 +187,7 @@ static int migrate_check_partial(const struct migrate *m, bool up,
 static int migrate_up(struct migrate *m, struct fed_err *err)
 {
   bool left = false;
-  int64_t n = 0;
+  int64_t n = m->ndone; /* not the first look, perhaps */
   int rc = migrate_check_partial(m, true, err);
 
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
@@ -221,6 +221,7 @@ static int migrate_undo(struct migrate *m, bool run, struct fed_err *err)
   int64_t most = m->opts.steps ? m->opts.steps : *m->to ? INT64_MAX : 1;
   int rc = SQLITE_OK;
 
+  most -= m->ndone; /* not the first look, perhaps */
   for (int i = m->plan.n - 1; i >= 0 && most > 0 && rc == SQLITE_OK; i--) {
     struct plan_item *item = &m->plan.item[i];
 
@@ -261,6 +262,10 @@ static int migrate_redo(struct migrate *m, struct fed_err *err)
   struct plan_item *last = NULL;
   int rc;
 
+  if (m->opts.steps > 1 || *m->to)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "migrate_redo() is of one migration: for more, "
+                       "migrate_down() them and migrate_up() again");
   for (int i = 0; i < m->plan.n; i++)
     if (migrate_is_undoable(&m->plan.item[i])) last = &m->plan.item[i];
   rc = migrate_down(m, err);
@@ -269,7 +274,15 @@ static int migrate_redo(struct migrate *m, struct fed_err *err)
   fed_str_reset(&m->done);
   last->state = PLAN_PENDING;
   last->row = NULL;
-  return migrate_script(m, last, true, err);
+  rc = migrate_script(m, last, true, err);
+  if (rc == SCRIPT_STALE) {
+    fed_err_clear(err);
+    rc = fed_err_set(err, SQLITE_BUSY,
+                     "migration '%s_%s' is undone; another process came "
+                     "between: migrate_up() applies it again",
+                     plan_version(last), plan_name(last));
+  }
+  return rc;
 }
 
 /* ---- what is only written down ------------------------------------------- */
@@ -519,6 +532,7 @@ static int migrate_one(struct migrate *m, const char *name, struct fed_err *err)
   m->ndone = 0;
   m->start_ms = fed_clock_ms();
   rc = migrate_target(m, name, err);
+  if (rc == SQLITE_OK) rc = fed_str_err(&m->done, err);
   if (rc == SQLITE_OK) migrate_line(m, name);
   if (rc != SQLITE_OK && m->ndone)
     fed_err_suffix(err, " (before that: %d migration%s done: %s)", m->ndone,

@@ -176,13 +176,89 @@ static void script_unwrap(struct script *script)
   if (script->n < 2 || !(script->step[0].stmt.traits & SPLIT_BEGIN) ||
       !(script->step[script->n - 1].stmt.traits & SPLIT_COMMIT))
     return;
-  for (int i = 1; i < script->n - 1; i++)
+  for (int i = 1; i < script->n - 1; i++) {
     inner |= script->step[i].stmt.traits;
+    if (script->step[i].may_commit) return;
+  }
   if (inner &
       (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT))
     return;
   script_drop(script, script->n - 1);
   script_drop(script, 0);
+}
+
+/* What MySQL commits inside is no transaction: its BEGIN goes, and what is in
+ * it is done statement by statement, or some of it would be done again. Any
+ * other must end in the file as it should. */
+static int script_blocks(struct script *script, struct fed_err *err)
+{
+  for (int i = 0; i < script->n; i++) {
+    struct script_step *step = &script->step[i];
+    bool commits = false, may_commit = false, ends = false;
+    int last = i;
+
+    if (!(step->stmt.traits & SPLIT_BEGIN)) continue;
+    while (++last < script->n && !commits && !ends) {
+      commits = script->step[last].stmt.traits & SPLIT_IMPLICIT_COMMIT;
+      ends = script->step[last].stmt.traits & SPLIT_TRANSACTION;
+      may_commit |= script->step[last].may_commit;
+    }
+    last--;
+    if (!commits && !(script->step[last].stmt.traits & SPLIT_COMMIT))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d: the transaction that begins here has no "
+                         "COMMIT",
+                         script->path, step->stmt.line);
+    if (commits || may_commit) {
+      script_drop(script, i--);
+    } else
+      i = last;
+  }
+  return SQLITE_OK;
+}
+
+/* Any of the patterns, up to an empty one. */
+static bool script_is(const struct target_kind *kind,
+                      const struct script_step *step,
+                      const char *const *patterns)
+{
+  for (; *patterns; patterns++)
+    if (!step->call &&
+        split_like(kind->split, step->stmt.sql, step->stmt.size, *patterns))
+      return true;
+  return false;
+}
+
+/* Does it change the session, so that what follows depends on it? */
+static bool script_sets(const struct target_kind *kind,
+                        const struct script_step *step)
+{
+  return !(step->stmt.traits & SPLIT_TRANSACTION) &&
+         script_is(kind, step, kind->sets);
+}
+
+static int script_keeps_lock(const struct script *script,
+                             const struct target_kind *kind,
+                             struct fed_err *err)
+{
+  for (int i = 0; i < script->n; i++)
+    if (script_is(kind, &script->step[i], kind->unlocks))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d:%d: this would give up the lock that keeps "
+                         "other runs of migrations away: leave it out",
+                         script->path, script->step[i].stmt.line,
+                         script->step[i].stmt.column);
+  return SQLITE_OK;
+}
+
+static void script_look(struct script *script, const struct target_kind *kind)
+{
+  for (int i = 0; i < script->n; i++) {
+    struct script_step *step = &script->step[i];
+
+    step->may_commit = script_is(kind, step, kind->may_commit);
+    script->sets |= script_sets(kind, step);
+  }
 }
 
 static int script_client(const struct script *script, struct fed_err *err)
@@ -215,18 +291,26 @@ int script_load(struct script *out, const struct source_script *source,
   for (int i = 0; i < source->npart && rc == SQLITE_OK; i++)
     rc = script_part(out, &source->part[i], kind, var, nvar, err);
   if (rc == SQLITE_OK) rc = script_client(out, err);
+  if (rc == SQLITE_OK) rc = script_keeps_lock(out, kind, err);
+  if (rc == SQLITE_OK) {
+    script_look(out, kind);
+    script_begin(out);
+    script_unwrap(out);
+    rc = script_blocks(out, err);
+  }
   if (rc != SQLITE_OK) {
     script_release(out);
     return rc;
   }
-  script_begin(out);
-  script_unwrap(out);
-  for (int i = 0; i < out->n; i++)
+  out->atomic = !source->no_transaction;
+  for (int i = 0; i < out->n; i++) {
     out->traits |= out->step[i].stmt.traits;
+    if (out->step[i].may_commit) out->atomic = false;
+  }
   out->rebuilds = (out->traits & SPLIT_REBUILDS) != 0;
-  out->atomic = !source->no_transaction &&
-                !(out->traits & (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION |
-                                 SPLIT_IMPLICIT_COMMIT));
+  if (out->traits &
+      (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT))
+    out->atomic = false;
   return SQLITE_OK;
 }
 
@@ -283,6 +367,12 @@ static int script_call(struct script_run *run, const char *name,
     fed_err_set(err, rc, "function '%s': %s", name,
                 message ? message : sqlite3_errstr(rc));
   sqlite3_free(message);
+  if (rc == SQLITE_OK && run->target->in_tx &&
+      !sqlite3_stricmp(run->target->name, "main") &&
+      sqlite3_get_autocommit(run->local))
+    rc =
+      fed_err_set(err, SQLITE_ERROR,
+                  "function '%s' ended the transaction of the migration", name);
   return rc;
 }
 
@@ -341,6 +431,9 @@ static int script_atomic(struct script *script, struct script_run *run,
     rc = script_step(script, run, i, row, err);
   row->duration_ms = fed_clock_ms() - start;
   row->id = run->last + 1;
+  /* Not as the script's role, nor in its character set. */
+  if (script->sets && !target->kind->quick_begin)
+    rc = target_restore(target, rc, err);
   if (rc == SQLITE_OK) rc = history_add(target, row, err);
   if (rc == SQLITE_OK) rc = script_check(script, target, false, err);
   if (rc == SQLITE_OK) rc = target_commit(target, err);
@@ -417,6 +510,7 @@ static int script_plain(struct script *script, struct script_run *run, int at,
   char prefix[65];
   int rc = target_begin(target, err);
 
+  script->effect[0] = 0;
   script_hash(script, at + 1, prefix);
   if (rc == SQLITE_OK) rc = script_fresh(run, row->id, at, err);
   if (rc == SQLITE_OK) rc = script_step(script, run, at, row, err);
@@ -431,18 +525,39 @@ static int script_plain(struct script *script, struct script_run *run, int at,
   return rc;
 }
 
+/* Write the row, if it says that `seen` statements are done: where BEGIN is
+ * the lock, another process may have gone on with it. */
+static int script_mark(struct script_run *run, const struct history_row *row,
+                       int64_t seen, struct fed_err *err)
+{
+  struct target *target = run->target;
+  int rc;
+
+  if (!target->kind->quick_begin) return history_update(target, row, err);
+  rc = target_begin(target, err);
+  if (rc == SQLITE_OK) rc = script_fresh(run, row->id, seen, err);
+  if (rc == SQLITE_OK) rc = history_update(target, row, err);
+  if (rc == SQLITE_OK) rc = target_commit(target, err);
+  target_rollback(target);
+  return rc;
+}
+
 /* One that commits by itself, or cannot be in a transaction. */
 static int script_alone(struct script *script, struct script_run *run, int at,
                         struct history_row *row, struct fed_err *err)
 {
-  char prefix[65], effect[65];
-  int rc = script_effect(run, &script->step[at].stmt, effect, err);
+  const struct split_stmt *stmt = &script->step[at].stmt;
+  char prefix[65];
+  int rc = SQLITE_OK;
 
+  if (run->partial && run->target->kind->clear)
+    rc = run->target->kind->clear(run->target, stmt, err);
+  if (rc == SQLITE_OK) rc = script_effect(run, stmt, script->effect, err);
   script_hash(script, at, prefix);
   row->prefix = prefix;
-  row->effect = effect;
+  row->effect = script->effect;
   row->done = at;
-  if (rc == SQLITE_OK) rc = history_update(run->target, row, err);
+  if (rc == SQLITE_OK) rc = script_mark(run, row, at, err);
   if (rc == SQLITE_OK) rc = script_step(script, run, at, row, err);
   row->effect = NULL;
   row->prefix = NULL;
@@ -450,9 +565,23 @@ static int script_alone(struct script *script, struct script_run *run, int at,
   script_hash(script, at + 1, prefix);
   row->prefix = prefix;
   row->done = at + 1;
-  rc = history_update(run->target, row, err);
+  rc = script_mark(run, row, at, err);
   row->prefix = NULL;
   return rc;
+}
+
+/* The script's own BEGIN. Where that is our lock it must be one. */
+static int script_open(struct script *script, struct script_run *run, int at,
+                       struct history_row *row, struct fed_err *err)
+{
+  int rc;
+
+  if (!run->target->kind->quick_begin) {
+    run->target->in_tx = true;
+    return script_step(script, run, at, row, err);
+  }
+  rc = target_begin(run->target, err);
+  return rc == SQLITE_OK ? script_fresh(run, row->id, at, err) : rc;
 }
 
 /* A transaction of the script's own, from its BEGIN to its COMMIT: its
@@ -461,11 +590,11 @@ static int script_own(struct script *script, struct script_run *run, int *at,
                       struct history_row *row, struct fed_err *err)
 {
   struct target *target = run->target;
-  int first = *at, rc = SQLITE_OK;
+  int first = *at, rc = script_open(script, run, first, row, err);
   char prefix[65];
 
-  target->in_tx = true;
-  for (; *at < script->n && rc == SQLITE_OK; ++*at) {
+  script->effect[0] = 0;
+  for (++*at; *at < script->n && rc == SQLITE_OK; ++*at) {
     bool last = (script->step[*at].stmt.traits & SPLIT_COMMIT) != 0;
 
     if (last) {
@@ -485,22 +614,31 @@ static int script_own(struct script *script, struct script_run *run, int *at,
   }
   target_rollback(target);
   row->done = first;
-  if (rc != SQLITE_OK) return rc;
-  return fed_err_set(err, SQLITE_ERROR,
-                     "%s:%d: the transaction that begins here has no COMMIT",
-                     script->path, script->step[first].stmt.line);
+  return rc;
+}
+
+/* What the statements before `at` set in the session is gone with it. */
+static int script_set_again(struct script *script, struct script_run *run,
+                            int at, const struct history_row *row,
+                            struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  for (int i = 0; script->sets && i < at && rc == SQLITE_OK; i++)
+    if (script_sets(run->target->kind, &script->step[i]))
+      rc = script_step(script, run, i, row, err);
+  return rc;
 }
 
 /* Where to go on: after what is surely done. */
 static int script_resume(struct script *script, struct script_run *run, int *at,
-                         struct fed_err *err)
+                         const struct history_row *row, struct fed_err *err)
 {
   const struct history_row *partial = run->partial;
   char now[65];
   int rc;
 
-  *at = (int)partial->done;
-  if (*at > script->n) *at = -1;
+  *at = partial->done > script->n ? -1 : (int)partial->done;
   if (*at > 0) script_hash(script, *at, now);
   if (*at < 0 || (*at > 0 && strcmp(now, partial->prefix) != 0))
     return fed_err_set(err, SQLITE_ERROR,
@@ -508,7 +646,8 @@ static int script_resume(struct script *script, struct script_run *run, int *at,
                        "not those of the file now; restore them, and change "
                        "only what comes after",
                        script->path, (long long)partial->done);
-  if (!*partial->effect || *at == script->n) return SQLITE_OK;
+  rc = script_set_again(script, run, *at, row, err);
+  if (rc != SQLITE_OK || !*partial->effect || *at == script->n) return rc;
   rc = script_effect(run, &script->step[*at].stmt, now, err);
   if (rc == SQLITE_OK && strcmp(now, partial->effect) != 0) ++*at;
   return rc;
@@ -527,7 +666,7 @@ static int script_open_row(struct script *script, struct script_run *run,
   row->state = HISTORY_RUNNING;
   if (run->partial) {
     row->id = run->partial->id;
-    return script_resume(script, run, at, err);
+    return script_resume(script, run, at, row, err);
   }
   rc = target_begin(target, err);
   if (rc == SQLITE_OK) rc = script_fresh(run, run->last, -1, err);
@@ -555,7 +694,8 @@ static int script_next(struct script *script, struct script_run *run, int *at,
   return rc;
 }
 
-/* The failure is kept beside what was done, if the server still answers. */
+/* The failure is kept beside what was done, if the server still answers. Where
+ * it was not the server that refused, the statement may have taken effect. */
 static void script_failed(struct script *script, struct script_run *run,
                           struct history_row *row, struct fed_err *err)
 {
@@ -564,12 +704,12 @@ static void script_failed(struct script *script, struct script_run *run,
 
   script_hash(script, (int)row->done, prefix);
   row->prefix = prefix;
-  row->effect = NULL;
+  row->effect = err->native || err->sqlstate[0] ? NULL : script->effect;
   row->state = HISTORY_FAILED;
   row->error = err->msg;
   if (!run->target->conn->broken && !run->target->conn->unsettled)
-    history_update(run->target, row, &ignored);
-  row->prefix = row->error = NULL;
+    script_mark(run, row, row->done, &ignored);
+  row->prefix = row->error = row->effect = NULL;
   if (row->done)
     fed_err_suffix(err,
                    "; the first %lld of %d statements are applied, and the "

@@ -13,6 +13,7 @@
 struct script_step {
   struct split_stmt stmt; /* of a call: its line */
   const char *call;       /* the host's function, instead of a statement */
+  bool may_commit;        /* what it runs is not seen here: CALL, EXECUTE */
 };
 
 /*
@@ -30,6 +31,8 @@ struct script {
   int ntext;
   bool atomic;
   bool rebuilds;          /* drops or alters tables */
+  bool sets;              /* changes the session: SET, USE ... */
+  char effect[65];        /* of the statement that commits by itself */
   unsigned traits;        /* of all statements */
   struct sha256_ctx hash; /* of the first `nhashed` statements */
   int nhashed;

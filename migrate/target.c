@@ -210,11 +210,17 @@ int target_query(struct target *target, const char *sql,
 
 /* ---- transactions -------------------------------------------------------- */
 
+/* Where BEGIN waits for other writers, and COMMIT for those who read. */
+static struct fed_wait target_patience(const struct target *target)
+{
+  return fed_wait_within(&target->wait,
+                         target->kind->quick_begin ? target->lock_timeout : -1);
+}
+
 int target_begin(struct target *target, struct fed_err *err)
 {
   struct fed_begin begin = {.isolation = FED_ISOLATION_DEFAULT};
-  int64_t patience = target->kind->quick_begin ? target->lock_timeout : -1;
-  struct fed_wait wait = fed_wait_within(&target->wait, patience);
+  struct fed_wait wait = target_patience(target);
   int rc = fed_conn_begin(target->conn, &begin, &wait, err);
 
   target->in_tx = rc == SQLITE_OK;
@@ -223,7 +229,8 @@ int target_begin(struct target *target, struct fed_err *err)
 
 int target_commit(struct target *target, struct fed_err *err)
 {
-  int rc = fed_conn_commit(target->conn, &target->wait, err);
+  struct fed_wait wait = target_patience(target);
+  int rc = fed_conn_commit(target->conn, &wait, err);
 
   if (rc == SQLITE_OK) target->in_tx = false;
   return rc;

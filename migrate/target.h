@@ -32,6 +32,10 @@ struct target_kind {
   void (*unlock)(struct target *target);
   /* Undo what a script did to the session (SET ...). */
   int (*restore)(struct target *target, struct fed_err *err);
+  /* Patterns of split_like(), up to NULL: statements that change the session
+   * for those after them; that run what is not seen here, and may commit; that
+   * give up our lock. */
+  const char *const *sets, *const *may_commit, *const *unlocks;
   /*
    * Before a script whose statements rebuild tables, and after it, before its
    * COMMIT: violations that it made are an error. NULL: the server checks.
@@ -44,6 +48,10 @@ struct target_kind {
    */
   int (*effect)(struct target *target, const struct split_stmt *stmt,
                 struct fed_str *out, struct fed_err *err);
+  /* Before `stmt`, which commits by itself, runs again: put away what it left
+   * when it failed. May be NULL. */
+  int (*clear)(struct target *target, const struct split_stmt *stmt,
+               struct fed_err *err);
 };
 
 struct target {

@@ -114,6 +114,7 @@ static const char *mysql_kind(const struct token *token)
     const char *word, *kind;
   } kinds[] = {
     {"TABLE",     "TABLE"    },
+    {"TABLES",    "TABLE"    },
     {"INDEX",     "INDEX"    },
     {"KEY",       "INDEX"    },
     {"VIEW",      "VIEW"     },
@@ -173,9 +174,11 @@ static void mysql_find(const struct split_stmt *stmt, struct mysql_object *out)
 {
   struct token_reader r;
   struct token token;
+  bool drops;
 
   token_init(&r, SPLIT_MYSQL, stmt->sql, stmt->size);
   mysql_read(&r, &token);
+  drops = mysql_word(&token, "DROP");
   out->kind = NULL;
   if (mysql_word(&token, "TRUNCATE") && !out->kind) out->kind = "TABLE";
   while (token.kind != TOKEN_END && !(out->kind = mysql_kind(&token)))
@@ -189,6 +192,11 @@ static void mysql_find(const struct split_stmt *stmt, struct mysql_object *out)
     mysql_index(&r, &token, out);
   else
     mysql_name(&r, &token, out);
+  /* Of several that are dropped, one after the other, the last. */
+  while (drops && token_is(&token, ",", 1)) {
+    mysql_read(&r, &token);
+    mysql_name(&r, &token, out);
+  }
 }
 
 /* The counter of a table moves by itself. */
@@ -253,6 +261,12 @@ static int mysql_effect(struct target *target, const struct split_stmt *stmt,
   return rc;
 }
 
+static const char *const mysql_sets[] = {
+  "set !global|persist|password|default|statement", "use|prepare", NULL};
+static const char *const mysql_may_commit[] = {"call|execute", NULL};
+static const char *const mysql_unlocks[] = {"select|do|set * release_all_locks",
+                                            NULL};
+
 const struct target_kind target_mysql = {
   .driver = "mysql",
   .split = SPLIT_MYSQL,
@@ -266,6 +280,9 @@ const struct target_kind target_mysql = {
     "CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
   .exists = "SELECT 1 FROM information_schema.tables WHERE table_schema = ? "
             "AND table_name = 'dbfed_migration'",
+  .sets = mysql_sets,
+  .may_commit = mysql_may_commit,
+  .unlocks = mysql_unlocks,
   .prepare = mysql_prepare,
   .try_lock = mysql_try_lock,
   .unlock = mysql_unlock,

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "migrate/target.h"
+#include "migrate/token.h"
 
 /*
  * What a script may have done to the session goes; what the server's own
@@ -82,16 +83,135 @@ static void pg_unlock(struct target *target)
                NULL, &ignored);
 }
 
-/* An index that is built concurrently is there before it is valid. */
+/* ---- what a statement left ------------------------------------------------
+ */
+
+/* CREATE or DROP INDEX CONCURRENTLY: names as they are written. */
+struct pg_index {
+  const char *name, *table; /* NULL: none */
+  size_t name_size, table_size;
+};
+
+static void pg_read(struct token_reader *r, struct token *token)
+{
+  do
+    token_read(r, token);
+  while (token->kind == TOKEN_BLANK);
+}
+
+static bool pg_word(const struct token *token, const char *word)
+{
+  return token_is(token, word, strlen(word));
+}
+
+/* A name with its dots; reads the token behind it. */
+static size_t pg_name(struct token_reader *r, struct token *token,
+                      const char **out)
+{
+  const char *end = token->s;
+
+  *out = token->s;
+  while (token->kind == TOKEN_WORD || token->kind == TOKEN_VALUE) {
+    end = token->s + token->n;
+    pg_read(r, token);
+    if (!token_is(token, ".", 1)) break;
+    pg_read(r, token);
+  }
+  return (size_t)(end - *out);
+}
+
+static bool pg_find(const struct split_stmt *stmt, struct pg_index *out)
+{
+  struct token_reader r;
+  struct token token;
+  bool drops =
+    split_like(SPLIT_PG, stmt->sql, stmt->size, "drop index concurrently");
+
+  memset(out, 0, sizeof *out);
+  if (!drops && !split_like(SPLIT_PG, stmt->sql, stmt->size,
+                            "create ?unique index concurrently"))
+    return false;
+  token_init(&r, SPLIT_PG, stmt->sql, stmt->size);
+  do
+    pg_read(&r, &token);
+  while (!pg_word(&token, "concurrently"));
+  do
+    pg_read(&r, &token);
+  while (pg_word(&token, "if") || pg_word(&token, "not") ||
+         pg_word(&token, "exists"));
+  if (!pg_word(&token, "on")) out->name_size = pg_name(&r, &token, &out->name);
+  if (drops) return out->name_size > 0;
+  if (pg_word(&token, "on")) pg_read(&r, &token);
+  if (pg_word(&token, "only")) pg_read(&r, &token);
+  out->table_size = pg_name(&r, &token, &out->table);
+  return out->table_size > 0;
+}
+
+static int pg_text(void *arg, const struct fed_value *row, struct fed_err *err)
+{
+  struct fed_str *out = arg;
+
+  if (row[0].type == FED_TEXT) fed_str_addn(out, row[0].p, (size_t)row[0].size);
+  return fed_str_err(out, err);
+}
+
+#define PG_INDEX                                                               \
+  "SELECT i.indexrelid::pg_catalog.regclass::text FROM pg_catalog.pg_index i " \
+  "JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = "     \
+  "pg_catalog.to_regclass(?::text) AND "
+#define PG_NAMED "c.relname = (pg_catalog.parse_ident(?::text))[1]::name"
+
+/* An index that is built concurrently is there before it is valid. Without a
+ * name it is one that was not there. */
 static int pg_effect(struct target *target, const struct split_stmt *stmt,
                      struct fed_str *out, struct fed_err *err)
 {
-  (void)target;
-  (void)stmt;
-  (void)out;
-  (void)err;
-  return SQLITE_OK;
+  struct fed_value args[2];
+  struct pg_index index;
+
+  if (!pg_find(stmt, &index)) return SQLITE_OK;
+  args[0] = fed_value_text(index.table, (int64_t)index.table_size);
+  args[1] = fed_value_text(index.name, (int64_t)index.name_size);
+  if (!index.table)
+    return target_query(target, "SELECT pg_catalog.to_regclass(?::text)::text",
+                        &args[1], 1, pg_text, out, err);
+  if (!index.name)
+    return target_query(target, PG_INDEX "i.indisvalid ORDER BY 1", args, 1,
+                        pg_text, out, err);
+  return target_query(target, PG_INDEX "i.indisvalid AND " PG_NAMED, args, 2,
+                      pg_text, out, err);
 }
+
+/* One that is not valid would be in the way; IF NOT EXISTS would take it. */
+static int pg_clear(struct target *target, const struct split_stmt *stmt,
+                    struct fed_err *err)
+{
+  struct pg_index index;
+  struct fed_value args[2];
+  struct fed_str sql;
+  size_t empty;
+  int rc;
+
+  if (!pg_find(stmt, &index) || !index.table || !index.name) return SQLITE_OK;
+  args[0] = fed_value_text(index.table, (int64_t)index.table_size);
+  args[1] = fed_value_text(index.name, (int64_t)index.name_size);
+  fed_str_init(&sql, 4096);
+  fed_str_add(&sql, "DROP INDEX CONCURRENTLY ");
+  empty = sql.len;
+  rc = target_query(target, PG_INDEX "NOT i.indisvalid AND " PG_NAMED, args, 2,
+                    pg_text, &sql, err);
+  if (rc == SQLITE_OK) rc = fed_str_err(&sql, err);
+  if (rc == SQLITE_OK && sql.len > empty)
+    rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
+  fed_str_release(&sql);
+  return rc;
+}
+
+static const char *const pg_sets[] = {"set|reset",
+                                      "select ?pg_catalog ?. set_config", NULL};
+static const char *const pg_none[] = {NULL};
+static const char *const pg_unlocks[] = {
+  "discard all", "select * pg_advisory_unlock_all", NULL};
 
 const struct target_kind target_pg = {
   .driver = "pg",
@@ -109,4 +229,8 @@ const struct target_kind target_pg = {
   .unlock = pg_unlock,
   .restore = pg_restore,
   .effect = pg_effect,
+  .clear = pg_clear,
+  .sets = pg_sets,
+  .may_commit = pg_none,
+  .unlocks = pg_unlocks,
 };

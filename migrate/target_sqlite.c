@@ -79,6 +79,9 @@ static int lite_restore(struct target *target, struct fed_err *err)
   return on ? lite_foreign_keys(target, true, err) : SQLITE_OK;
 }
 
+static const char *const lite_sets[] = {"attach|detach|pragma", NULL};
+static const char *const lite_none[] = {NULL};
+
 const struct target_kind target_sqlite = {
   .driver = "sqlite",
   .split = SPLIT_SQLITE,
@@ -91,6 +94,9 @@ const struct target_kind target_sqlite = {
   .exists = "SELECT 1 FROM main.sqlite_schema WHERE ? = 'main' AND name = "
             "'dbfed_migration'",
   .quick_begin = true,
+  .sets = lite_sets,
+  .may_commit = lite_none,
+  .unlocks = lite_none,
   .prepare = lite_prepare,
   .restore = lite_restore,
   .begin_check = lite_begin_check,
