@@ -14,6 +14,7 @@ struct script_step {
   struct split_stmt stmt; /* of a call: its line */
   const char *call;       /* the host's function, instead of a statement */
   bool may_commit;        /* what it runs is not seen here: CALL, EXECUTE */
+  bool sets;              /* changes the session: SET, USE ... */
 };
 
 /*

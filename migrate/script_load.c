@@ -1,0 +1,306 @@
+/* script_load: a script as its steps, and how they are to be run. */
+#include "base/mem.h"
+#include "migrate/script.h"
+
+void script_release(struct script *script)
+{
+  for (int i = 0; i < script->ntext; i++)
+    fed_str_release(&script->text[i]);
+  fed_free(script->text);
+  fed_free(script->step);
+  memset(script, 0, sizeof *script);
+}
+
+static struct script_step *script_add(struct script *script)
+{
+  if (script->n == script->room) {
+    int room = script->room ? script->room * 2 : 8;
+    struct script_step *step =
+      fed_realloc(script->step, (size_t)room * sizeof *step);
+
+    if (!step) return NULL;
+    script->step = step;
+    script->room = room;
+  }
+  memset(&script->step[script->n], 0, sizeof *script->step);
+  return &script->step[script->n++];
+}
+
+static const char *script_value(const struct script_variable *var, int nvar,
+                                const char *name, size_t size)
+{
+  for (int i = 0; i < nvar; i++)
+    if (strlen(var[i].name) == size && !memcmp(var[i].name, name, size))
+      return var[i].value;
+  return NULL;
+}
+
+/* ${name} by its value. A lone '$' or "${" without "}" stays. */
+static int script_expand(const struct source_part *part, const char *path,
+                         const struct script_variable *var, int nvar,
+                         struct fed_str *out, struct fed_err *err)
+{
+  const char *p = part->text, *end = part->text + part->size;
+  int line = part->line;
+
+  while (p < end) {
+    const char *close = p + 1 < end && p[0] == '$' && p[1] == '{'
+                          ? memchr(p + 2, '}', (size_t)(end - p - 2))
+                          : NULL;
+    const char *value;
+
+    if (!close || memchr(p, '\n', (size_t)(close - p))) {
+      line += *p == '\n';
+      fed_str_addc(out, *p++);
+      continue;
+    }
+    value = script_value(var, nvar, p + 2, (size_t)(close - p - 2));
+    if (!value)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d: variable '%.*s' has no value: give it as "
+                         "'var.%.*s=...'",
+                         path, line, (int)(close - p - 2), p + 2,
+                         (int)(close - p - 2), p + 2);
+    fed_str_add(out, value);
+    p = close + 1;
+  }
+  return fed_str_err(out, err);
+}
+
+/* What goose calls one statement, whatever is in it. */
+static int script_whole(struct script *script, const struct source_part *part,
+                        const char *text, size_t size,
+                        const struct target_kind *kind, struct fed_err *err)
+{
+  struct script_step *step;
+  int line = part->line;
+
+  while (size && strchr(" \t\r\n", *text)) {
+    line += *text == '\n';
+    text++;
+    size--;
+  }
+  while (size && strchr(" \t\r\n", text[size - 1]))
+    size--;
+  if (!size) return SQLITE_OK;
+  step = script_add(script);
+  if (!step) return fed_err_nomem(err);
+  step->stmt =
+    (struct split_stmt){.sql = text, .size = size, .line = line, .column = 1};
+  step->stmt.traits = split_traits(kind->split, &step->stmt);
+  return SQLITE_OK;
+}
+
+static int script_cut(struct script *script, const struct source_part *part,
+                      const char *text, size_t size,
+                      const struct target_kind *kind, struct fed_err *err)
+{
+  struct split split;
+  int rc = SQLITE_ROW;
+
+  if (part->whole) return script_whole(script, part, text, size, kind, err);
+  split_init(&split, kind->split, text, size, part->line);
+  while (rc == SQLITE_ROW) {
+    struct split_stmt stmt;
+
+    rc = split_next(&split, &stmt, err);
+    if (rc == SQLITE_ROW) {
+      struct script_step *step = script_add(script);
+
+      if (!step) return fed_err_nomem(err);
+      step->stmt = stmt;
+    }
+  }
+  if (rc == SQLITE_DONE) return SQLITE_OK;
+  fed_err_prefix(err, "%s: ", script->path);
+  return rc;
+}
+
+static int script_part(struct script *script, const struct source_part *part,
+                       const struct target_kind *kind,
+                       const struct script_variable *var, int nvar,
+                       struct fed_err *err)
+{
+  if (part->call) {
+    struct script_step *step = script_add(script);
+
+    if (!step) return fed_err_nomem(err);
+    step->call = part->call;
+    step->stmt.line = part->line;
+    step->stmt.column = 1;
+    return SQLITE_OK;
+  }
+  if (part->variables) {
+    struct fed_str *text = &script->text[script->ntext++];
+    int rc;
+
+    fed_str_init(text, SOURCE_FILE_MAX);
+    rc = script_expand(part, script->path, var, nvar, text, err);
+    return rc == SQLITE_OK
+             ? script_cut(script, part, text->s, text->len, kind, err)
+             : rc;
+  }
+  return script_cut(script, part, part->text, part->size, kind, err);
+}
+
+static void script_drop(struct script *script, int at)
+{
+  script->n--;
+  memmove(script->step + at, script->step + at + 1,
+          (size_t)(script->n - at) * sizeof *script->step);
+}
+
+/* A BEGIN that nothing ends was written for a tool that has a transaction
+ * around the script, ends that, and for which this BEGIN does nothing. */
+static void script_begin(struct script *script)
+{
+  int begin = -1;
+
+  for (int i = 0; i < script->n; i++) {
+    unsigned traits = script->step[i].stmt.traits;
+
+    if (traits & SPLIT_TRANSACTION) begin = traits & SPLIT_BEGIN ? i : -1;
+  }
+  if (begin >= 0) script_drop(script, begin);
+}
+
+/* A script that is all in one BEGIN ... COMMIT of its own is one of ours. */
+static void script_unwrap(struct script *script)
+{
+  unsigned inner = 0;
+
+  if (script->n < 2 || !(script->step[0].stmt.traits & SPLIT_BEGIN) ||
+      !(script->step[script->n - 1].stmt.traits & SPLIT_COMMIT))
+    return;
+  for (int i = 1; i < script->n - 1; i++) {
+    inner |= script->step[i].stmt.traits;
+    if (script->step[i].may_commit) return;
+  }
+  if (inner &
+      (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT))
+    return;
+  script_drop(script, script->n - 1);
+  script_drop(script, 0);
+}
+
+/* What MySQL commits inside is no transaction: its BEGIN goes, and what is in
+ * it is done statement by statement, or some of it would be done again. Any
+ * other must end in the file as it should. */
+static int script_blocks(struct script *script, struct fed_err *err)
+{
+  for (int i = 0; i < script->n; i++) {
+    struct script_step *step = &script->step[i];
+    bool commits = false, may_commit = false, ends = false;
+    int last = i;
+
+    if (!(step->stmt.traits & SPLIT_BEGIN)) continue;
+    while (++last < script->n && !commits && !ends) {
+      commits = script->step[last].stmt.traits & SPLIT_IMPLICIT_COMMIT;
+      ends = script->step[last].stmt.traits & SPLIT_TRANSACTION;
+      may_commit |= script->step[last].may_commit;
+    }
+    last--;
+    if (!commits && !(script->step[last].stmt.traits & SPLIT_COMMIT))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d: the transaction that begins here has no "
+                         "COMMIT",
+                         script->path, step->stmt.line);
+    if (commits || may_commit) {
+      script_drop(script, i--);
+    } else
+      i = last;
+  }
+  return SQLITE_OK;
+}
+
+/* Any of the patterns, up to an empty one. */
+static bool script_is(const struct target_kind *kind,
+                      const struct script_step *step,
+                      const char *const *patterns)
+{
+  for (; *patterns; patterns++)
+    if (!step->call &&
+        split_like(kind->split, step->stmt.sql, step->stmt.size, *patterns))
+      return true;
+  return false;
+}
+
+static int script_keeps_lock(const struct script *script,
+                             const struct target_kind *kind,
+                             struct fed_err *err)
+{
+  for (int i = 0; i < script->n; i++)
+    if (script_is(kind, &script->step[i], kind->unlocks))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d:%d: this would give up the lock that keeps "
+                         "other runs of migrations away: leave it out",
+                         script->path, script->step[i].stmt.line,
+                         script->step[i].stmt.column);
+  return SQLITE_OK;
+}
+
+static void script_look(struct script *script, const struct target_kind *kind)
+{
+  for (int i = 0; i < script->n; i++) {
+    struct script_step *step = &script->step[i];
+
+    step->may_commit = script_is(kind, step, kind->may_commit);
+    /* What follows depends on it. */
+    step->sets = !(step->stmt.traits & SPLIT_TRANSACTION) &&
+                 script_is(kind, step, kind->sets);
+    script->sets |= step->sets;
+  }
+}
+
+static int script_client(const struct script *script, struct fed_err *err)
+{
+  for (int i = 0; i < script->n; i++) {
+    const struct script_step *step = &script->step[i];
+
+    if (step->stmt.traits & SPLIT_CLIENT)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d:%d: '%.*s' is for the server's own client, "
+                         "which reads it itself: write it in SQL",
+                         script->path, step->stmt.line, step->stmt.column,
+                         step->stmt.size > 60 ? 60 : (int)step->stmt.size,
+                         step->stmt.sql);
+  }
+  return SQLITE_OK;
+}
+
+int script_load(struct script *out, const struct source_script *source,
+                const struct target_kind *kind,
+                const struct script_variable *var, int nvar,
+                struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  memset(out, 0, sizeof *out);
+  out->path = source->path;
+  out->text = fed_calloc((size_t)source->npart + 1, sizeof *out->text);
+  if (!out->text) return fed_err_nomem(err);
+  for (int i = 0; i < source->npart && rc == SQLITE_OK; i++)
+    rc = script_part(out, &source->part[i], kind, var, nvar, err);
+  if (rc == SQLITE_OK) rc = script_client(out, err);
+  if (rc == SQLITE_OK) rc = script_keeps_lock(out, kind, err);
+  if (rc == SQLITE_OK) {
+    script_look(out, kind);
+    script_begin(out);
+    script_unwrap(out);
+    rc = script_blocks(out, err);
+  }
+  if (rc != SQLITE_OK) {
+    script_release(out);
+    return rc;
+  }
+  out->atomic = !source->no_transaction;
+  for (int i = 0; i < out->n; i++) {
+    out->traits |= out->step[i].stmt.traits;
+    if (out->step[i].may_commit) out->atomic = false;
+  }
+  out->rebuilds = (out->traits & SPLIT_REBUILDS) != 0;
+  if (out->traits &
+      (SPLIT_TRANSACTION | SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT))
+    out->atomic = false;
+  return SQLITE_OK;
+}
