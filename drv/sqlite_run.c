@@ -55,7 +55,8 @@ int fed_sq_run(struct fed_conn *conn, const char *sql,
 
 /*
  * BEGIN and COMMIT may wait for a lock. On a borrowed handle the busy handler
- * is the owner's, most often none: so we try again while there is time.
+ * is the owner's, most often none: so we try again while there is time; not
+ * for the owner's own statements, that cannot end while we wait.
  */
 static int sq_verb(struct sq_conn *sq, const char *verb,
                    const struct fed_wait *wait, struct fed_err *err)
@@ -65,7 +66,9 @@ static int sq_verb(struct sq_conn *sq, const char *verb,
 
   fed_sq_enter(sq, wait);
   while ((rc = sqlite3_exec(sq->db, verb, NULL, NULL, NULL)) == SQLITE_BUSY &&
-         sq->borrowed && fed_wait_check(wait, "", &ignored) == SQLITE_OK)
+         sq->borrowed &&
+         !strstr(sqlite3_errmsg(sq->db), "statements in progress") &&
+         fed_wait_check(wait, "", &ignored) == SQLITE_OK)
     sqlite3_sleep(SQ_RETRY);
   return rc == SQLITE_OK ? SQLITE_OK : fed_sq_error(sq, rc, err);
 }
