@@ -54,11 +54,14 @@ proc log_mark {} {
   return [db eval {SELECT coalesce(max(id), 0) FROM fed_log}]
 }
 
-# Remote statements that a script causes, oldest first.
+# Remote statements that a script causes, oldest first; without those that only
+# a slow machine causes, where a connection has been idle for a second.
 proc sent {script} {
   set mark [log_mark]
   uplevel $script
-  return [db eval {SELECT sql FROM fed_log WHERE id > $mark ORDER BY id}]
+  return [db eval {
+    SELECT sql FROM fed_log WHERE id > $mark AND sql <> '-- ping' ORDER BY id
+  }]
 }
 
 # What a script costs: {remote statements, connections lent or opened}. Asked
