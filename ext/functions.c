@@ -300,6 +300,9 @@ const struct fed_function fed_functions[] = {
   {"migrate_force",    -1, function_migrate_force   },
   {"migrate_adopt",    -1, function_migrate_adopt   },
   {"migrate_new",      -1, function_migrate_new     },
+  {"migrate_require",  -1, function_migrate_require },
+  {"schema_snapshot",  -1, function_schema_snapshot },
+  {"schema_verify",    -1, function_schema_verify   },
 #ifdef FED_TEST
   {"fed_fault",        2,  function_fault           },
   {"fed_terms",        0,  function_terms           },
@@ -365,5 +368,14 @@ const struct fed_help fed_function_help[] = {
   {.name = "migrate_new",
    .usage = "migrate_new(name [, 'dir=D'] [, 'layout=L'])",
    .help = "write the template of a new migration"},
-  {.name = NULL                                                    },
+  {.name = "migrate_require",
+   .usage = "migrate_require([targets] [, 'mode=fail|warn|auto'] [, "
+            "'schema=FILE']...)", .help = "for a program's start: fail unless all is applied"},
+  {.name = "schema_snapshot",
+   .usage = "schema_snapshot([target] [, 'file=FILE'] [, 'schema=S'])",
+   .help = "the live schema as text, or into a file"},
+  {.name = "schema_verify",
+   .usage = "schema_verify([target,] 'file=FILE' [, 'schema=S'])",
+   .help = "fail unless the live schema is that of the file"},
+  {.name = NULL                           },
 };

@@ -51,5 +51,11 @@ void function_migrate_adopt(sqlite3_context *ctx, int argc,
 void function_migrate_new(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void function_migrate_force(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
+void function_migrate_require(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv);
+void function_schema_snapshot(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv);
+void function_schema_verify(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "ext/functions.h"
+#include "migrate/validate.h"
 
 /* The first argument is the targets, unless it is an option. */
 static bool function_has_targets(int argc, sqlite3_value **argv)
@@ -114,6 +115,70 @@ void function_migrate_new(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     fed_result_err(ctx, &err);
   fed_free(options);
   fed_str_release(&paths);
+}
+
+/* ---- validation ---------------------------------------------------------- */
+
+typedef int validate_fn(const struct migrate_host *host, const char *target,
+                        const char *const *args, int n, struct fed_str *out,
+                        struct fed_err *err);
+
+/* [targets,] options...; the options say which of the two it is. */
+static int function_split(int argc, sqlite3_value **argv,
+                          const struct fed_opt *table, int n,
+                          const char **target, const char ***options,
+                          int *noption, struct fed_err *err)
+{
+  const char *word = argc ? (const char *)sqlite3_value_text(argv[0]) : NULL;
+  int first = argc > 0 && !(word && fed_opt_is(table, n, word));
+
+  *target = NULL;
+  *noption = argc - first;
+  if (first && !(*target = function_text(argv, 0, "the target", err)))
+    return err->rc;
+  return function_options(argc, argv, first, options, err);
+}
+
+static void function_validate(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv, const struct fed_opt *table,
+                              int n, validate_fn *fn)
+{
+  struct migrate_host host = function_host(function_db(ctx));
+  const char *target = NULL, **options = NULL;
+  struct fed_err err = FED_ERR_INIT;
+  struct fed_str out;
+  int noption = 0, rc;
+
+  fed_str_init(&out, FED_STR_SQL);
+  rc = function_split(argc, argv, table, n, &target, &options, &noption, &err);
+  if (rc == SQLITE_OK) rc = fn(&host, target, options, noption, &out, &err);
+  if (rc == SQLITE_OK)
+    sqlite3_result_text(ctx, out.s, (int)out.len, SQLITE_TRANSIENT);
+  else
+    fed_result_err(ctx, &err);
+  fed_free(options);
+  fed_str_release(&out);
+}
+
+void function_migrate_require(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv)
+{
+  function_validate(ctx, argc, argv, migrate_options, migrate_noptions,
+                    validate_require);
+}
+
+void function_schema_snapshot(sqlite3_context *ctx, int argc,
+                              sqlite3_value **argv)
+{
+  function_validate(ctx, argc, argv, validate_options, validate_noptions,
+                    validate_snapshot);
+}
+
+void function_schema_verify(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_validate(ctx, argc, argv, validate_options, validate_noptions,
+                    validate_verify);
 }
 
 /* ---- tables -------------------------------------------------------------- */
@@ -283,6 +348,36 @@ static int migrate_fill_history(struct fed_db *fdb, struct status_rows *rows,
   return migrate_history(&host, targets, migrate_history_row, rows, err);
 }
 
+static int schema_difference_row(void *arg, const struct schema_difference *d,
+                                 struct fed_err *err)
+{
+  struct status_rows *rows = arg;
+
+  (void)err;
+  status_text(rows, d->kind);
+  status_text(rows, d->object);
+  status_text(rows, d->part);
+  status_text(rows, d->property);
+  status_text(rows, d->expected);
+  status_text(rows, d->found);
+  return SQLITE_OK;
+}
+
+static int schema_fill_verify(struct fed_db *fdb, struct status_rows *rows,
+                              struct fed_err *err)
+{
+  struct migrate_host host = function_host(fdb);
+  const char *target = NULL, **options = NULL;
+  int n = 0, rc = function_split(rows->argc, rows->argv, validate_options,
+                                 validate_noptions, &target, &options, &n, err);
+
+  if (rc == SQLITE_OK)
+    rc = validate_differences(&host, target, options, n, schema_difference_row,
+                              rows, err);
+  fed_free(options);
+  return rc;
+}
+
 const struct status_table fed_migrate_tables[] = {
   {.name = "migrate_status",
    .columns = "target TEXT, version TEXT, name TEXT, kind TEXT, state TEXT,"
@@ -318,5 +413,13 @@ const struct status_table fed_migrate_tables[] = {
    .fill = migrate_fill_verify,
    .usage = "migrate_verify([targets] [, 'dir=D']...)",
    .help = "what is not as it should be; no rows: all is well"},
-  {.name = NULL                                },
+  {.name = "schema_verify",
+   .columns = "kind TEXT, \"table\" TEXT, \"column\" TEXT, property TEXT,"
+              " expected TEXT, found TEXT, target HIDDEN, o1 HIDDEN,"
+              " o2 HIDDEN", .ncol = 6,
+   .nhidden = 3,
+   .fill = schema_fill_verify,
+   .usage = "schema_verify([target,] 'file=FILE' [, 'schema=S'])",
+   .help = "how the live schema differs from that of the file"},
+  {.name = NULL                                              },
 };

@@ -208,6 +208,12 @@ int target_query(struct target *target, const char *sql,
   return rc;
 }
 
+int target_rows(struct target *target, const char *sql, target_row_fn *row,
+                void *arg, struct fed_err *err)
+{
+  return target_attempt(target, sql, NULL, 0, row, arg, err);
+}
+
 /* ---- transactions -------------------------------------------------------- */
 
 /* Where BEGIN waits for other writers, and COMMIT for those who read. */

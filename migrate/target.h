@@ -16,6 +16,7 @@
 #define TARGET_LOCK_MS 60000 /* lock_timeout, unless another is given */
 
 struct target;
+struct schema;
 
 /* One kind of server. */
 struct target_kind {
@@ -52,6 +53,9 @@ struct target_kind {
    * when it failed. May be NULL. */
   int (*clear)(struct target *target, const struct split_stmt *stmt,
                struct fed_err *err);
+  /* What it is made of; see schema.h. */
+  int (*schema)(struct target *target, const char *where, struct schema *out,
+                struct fed_err *err);
 };
 
 struct target {
@@ -98,6 +102,10 @@ typedef int target_row_fn(void *arg, const struct fed_value *row,
 int target_query(struct target *target, const char *sql,
                  const struct fed_value *args, int n, target_row_fn *row,
                  void *arg, struct fed_err *err);
+
+/* The same for a text that is sent as it is: it may hold names. */
+int target_rows(struct target *target, const char *sql, target_row_fn *row,
+                void *arg, struct fed_err *err);
 
 int target_begin(struct target *target, struct fed_err *err);
 int target_commit(struct target *target, struct fed_err *err);

@@ -1,5 +1,6 @@
 /* target_mysql: migrations on MySQL and MariaDB. */
 #include "base/mem.h"
+#include "migrate/schema.h"
 #include "migrate/target.h"
 #include "migrate/token.h"
 
@@ -288,4 +289,5 @@ const struct target_kind target_mysql = {
   .unlock = mysql_unlock,
   .restore = mysql_restore,
   .effect = mysql_effect,
+  .schema = schema_of_mysql,
 };

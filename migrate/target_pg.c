@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "migrate/schema.h"
 #include "migrate/target.h"
 #include "migrate/token.h"
 
@@ -233,4 +234,5 @@ const struct target_kind target_pg = {
   .sets = pg_sets,
   .may_commit = pg_none,
   .unlocks = pg_unlocks,
+  .schema = schema_of_pg,
 };

@@ -6,6 +6,7 @@
  * ends with the process, and needs no table or file of its own.
  */
 #include "base/mem.h"
+#include "migrate/schema.h"
 #include "migrate/target.h"
 
 static int lite_prepare(struct target *target, struct fed_err *err)
@@ -101,4 +102,5 @@ const struct target_kind target_sqlite = {
   .restore = lite_restore,
   .begin_check = lite_begin_check,
   .end_check = lite_end_check,
+  .schema = schema_of_sqlite,
 };
