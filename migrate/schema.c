@@ -7,29 +7,26 @@
 #define SCHEMA_MAX 4000000 /* items: far more than a database has */
 
 const struct schema_words schema_kinds[SCHEMA_KINDS] = {
-  [SCHEMA_TABLE] = {"tables", "table", {"kind", "options", "definition"}},
-  [SCHEMA_VIEW] = {"views", "view", {"kind", "definition", "options"}},
-  [SCHEMA_SEQUENCE] = {"sequences", "sequence", {"definition"}},
-  [SCHEMA_TYPE] = {"types", "type", {"kind", "definition"}},
-  [SCHEMA_ROUTINE] = {"routines", "routine", {"kind", "returns", "hash"}},
-  [SCHEMA_EVENT] = {"events", "event", {"schedule", "hash"}},
+  [SCHEMA_TABLE] = {"tables",    "table",    {"kind", "options", "definition"}},
+  [SCHEMA_VIEW] = {"views",     "view",     {"kind", "definition", "options"}},
+  [SCHEMA_SEQUENCE] = {"sequences", "sequence", {"definition"}                   },
+  [SCHEMA_TYPE] = {"types",     "type",     {"kind", "definition"}           },
+  [SCHEMA_ROUTINE] = {"routines",  "routine",  {"kind", "returns", "hash"}      },
+  [SCHEMA_EVENT] = {"events",    "event",    {"schedule", "hash"}             },
 };
 
 const struct schema_words schema_parts[SCHEMA_PARTS] = {
-  [SCHEMA_SELF] = {NULL, NULL, {NULL}},
+  [SCHEMA_SELF] = {NULL,           NULL,      {NULL}                                           },
   [SCHEMA_COLUMN] = {"columns",
-                     "column",
-                     {"type", "not_null", "default", "generated", "identity",
-                      "collation"}},
+                   "column",                  {"type", "not_null", "default", "generated", "identity",
+                      "collation"}                                 },
   [SCHEMA_INDEX] = {"indexes",
-                    "index",
-                    {"kind", "columns", "where", "method", "options"}},
+                   "index",                   {"kind", "columns", "where", "method", "options"}},
   [SCHEMA_FOREIGN_KEY] = {"foreign_keys",
-                          "foreign key",
-                          {"columns", "references", "on_update", "on_delete",
-                           "deferrable"}},
-  [SCHEMA_CHECK] = {"checks", "check", {"expression"}},
-  [SCHEMA_TRIGGER] = {"triggers", "trigger", {"event", "definition", "state"}},
+                   "foreign key",             {"columns", "references", "on_update", "on_delete",
+                           "deferrable"}                      },
+  [SCHEMA_CHECK] = {"checks",       "check",   {"expression"}                                   },
+  [SCHEMA_TRIGGER] = {"triggers",     "trigger", {"event", "definition", "state"}                 },
 };
 
 const char *const *schema_properties(const struct schema_item *item)
@@ -158,8 +155,8 @@ struct schema_loading {
   char *text[2 + SCHEMA_VALUES]; /* of the present row */
 };
 
-static const struct fed_value *schema_number(const struct fed_value *row,
-                                             int i, int64_t most)
+static const struct fed_value *schema_number(const struct fed_value *row, int i,
+                                             int64_t most)
 {
   return row[i].type == FED_INT && row[i].i >= 0 && row[i].i < most ? &row[i]
                                                                     : NULL;

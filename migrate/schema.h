@@ -50,8 +50,8 @@ struct schema_item {
   enum schema_kind kind;
   enum schema_part part;
   char *object;
-  char *name;       /* of the part; "" of the object itself */
-  int64_t position; /* of a column or foreign key; else 0 */
+  char *name;                 /* of the part; "" of the object itself */
+  int64_t position;           /* of a column or foreign key; else 0 */
   char *value[SCHEMA_VALUES]; /* NULL: the property is not there */
 };
 

@@ -12,13 +12,14 @@ static int diff_tell(struct diff *d, const struct schema_item *item,
                      const char *found, struct fed_err *err)
 {
   bool self = item->part == SCHEMA_SELF;
-  struct schema_difference difference = {
-    .kind = self ? schema_kinds[item->kind].word : schema_parts[item->part].word,
-    .object = item->object,
-    .part = self ? NULL : item->name,
-    .property = property,
-    .expected = expected,
-    .found = found};
+  struct schema_difference difference = {.kind =
+                                           self ? schema_kinds[item->kind].word
+                                                : schema_parts[item->part].word,
+                                         .object = item->object,
+                                         .part = self ? NULL : item->name,
+                                         .property = property,
+                                         .expected = expected,
+                                         .found = found};
 
   return d->fn(d->arg, &difference, err);
 }

@@ -20,8 +20,9 @@ static const char mysql_tables[] =
 /* The text has the database's name before every table. */
 static const char mysql_views[] =
   "SELECT 1, v.table_name, 0, NULL, 0, NULL, replace(v.view_definition,"
-  " concat('`', replace(v.table_schema, '`', '``'), '`.'), ''), concat_ws("
-  "', ', nullif(v.security_type, 'DEFINER'), nullif(v.check_option, 'NONE')),"
+  " concat('`', replace(v.table_schema, '`', '``'), '`.'), ''), nullif("
+  "concat_ws(', ', nullif(v.security_type, 'DEFINER'), nullif(v.check_option,"
+  " 'NONE')), ''),"
   " NULL, NULL, NULL FROM information_schema.views v WHERE v.table_schema = ?";
 
 /* MariaDB prints defaults as expressions, so that NULL is a word there. */
@@ -49,8 +50,8 @@ static const char mysql_indexes[] =
   " '``'), '`'), concat('(', %s, ')')), coalesce(concat('(', s.sub_part, ')'),"
   " ''), CASE s.collation WHEN 'D' THEN ' DESC' ELSE '' END) ORDER BY"
   " s.seq_in_index SEPARATOR ', '), NULL, nullif(max(s.index_type), 'BTREE'),"
-  " NULL, NULL FROM information_schema.statistics s WHERE s.table_schema = ?"
-  MYSQL_OURS("s.table_name") " GROUP BY s.table_name, s.index_name";
+  " NULL, NULL FROM information_schema.statistics s WHERE s.table_schema = "
+  "?" MYSQL_OURS("s.table_name") " GROUP BY s.table_name, s.index_name";
 
 static const char mysql_foreign[] =
   "SELECT 0, r.table_name, 3, r.constraint_name, 0, group_concat(concat('`',"
@@ -81,8 +82,8 @@ static const char mysql_checks[] =
   " NULL, NULL, NULL, NULL FROM information_schema.check_constraints c JOIN"
   " information_schema.table_constraints t ON t.constraint_schema ="
   " c.constraint_schema AND t.constraint_name = c.constraint_name WHERE"
-  " t.constraint_type = 'CHECK' AND c.constraint_schema = ?"
-  MYSQL_OURS("t.table_name");
+  " t.constraint_type = 'CHECK' AND c.constraint_schema = ?" MYSQL_OURS(
+    "t.table_name");
 
 static const char mysql_triggers[] =
   "SELECT 0, g.event_object_table, 5, g.trigger_name, 0, concat("
@@ -114,7 +115,8 @@ static const char mysql_sequences[] =
   " information_schema.tables t WHERE t.table_schema = ? AND t.table_type ="
   " 'SEQUENCE'";
 
-/* ---- sequences of MariaDB: each tells of itself --------------------------- */
+/* ---- sequences of MariaDB: each tells of itself ---------------------------
+ */
 
 static int mysql_sequence_row(void *arg, const struct fed_value *row,
                               struct fed_err *err)
@@ -160,8 +162,8 @@ static int mysql_version(void *arg, const struct fed_value *row,
   if (row[0].type != FED_TEXT) return SQLITE_OK;
   sqlite3_snprintf((int)sizeof text, text, "%.*s", (int)row[0].size, row[0].p);
   sscanf(text, "%d.%d.%d", &major, &minor, &patch);
-  *(int *)arg = (major * 10000 + minor * 100 + patch) *
-                (strstr(text, "MariaDB") ? -1 : 1);
+  *(int *)arg =
+    (major * 10000 + minor * 100 + patch) * (strstr(text, "MariaDB") ? -1 : 1);
   return SQLITE_OK;
 }
 
@@ -190,8 +192,8 @@ int schema_of_mysql(struct target *target, const char *where,
                     struct schema *out, struct fed_err *err)
 {
   static const char *const queries[] = {
-    mysql_tables,   mysql_views,  mysql_columns,  mysql_foreign, mysql_triggers,
-    mysql_routines, mysql_events, mysql_sequences};
+    mysql_tables,   mysql_views,    mysql_columns, mysql_foreign,
+    mysql_triggers, mysql_routines, mysql_events,  mysql_sequences};
   int version = 0;
   int rc;
 
@@ -207,9 +209,9 @@ int schema_of_mysql(struct target *target, const char *where,
   if (rc == SQLITE_OK)
     rc = mysql_index_query(out, target, version >= 80013, err);
   if (rc == SQLITE_OK && (version >= 80016 || version <= -100222))
-    rc = schema_query(out, target,
-                      version < 0 ? mysql_checks_maria : mysql_checks,
-                      target->where, err);
+    rc =
+      schema_query(out, target, version < 0 ? mysql_checks_maria : mysql_checks,
+                   target->where, err);
   for (int i = 0; i < out->n && rc == SQLITE_OK; i++)
     if (out->item[i].kind == SCHEMA_SEQUENCE)
       rc = mysql_sequence(target, &out->item[i], err);

@@ -8,11 +8,12 @@
  */
 #include "migrate/schema.h"
 
-/* Not a member of an extension. */
+/* Not a member of an extension, nor made by another object, as the sequence of
+ * an identity column or the functions of a range type. */
 #define PG_FREE(class, oid)                                                    \
   " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = '"  \
   "pg_catalog." class "'::pg_catalog.regclass AND e.objid = " oid              \
-  " AND e.deptype = 'e')"
+                      " AND e.deptype IN ('e', 'i'))"
 
 /* Relations in scope: `c`; the parameter is the schema. */
 #define PG_RELATIONS                                                           \
@@ -106,8 +107,9 @@ static const char pg_indexes[] =
 static const char pg_foreign[] =
   "SELECT 0, c.relname::text, 3, k.conname::text, 0, " PG_COLUMNS
   ", k.confrelid::pg_catalog.regclass::text || '(' || " PG_PARENTS
-  " || ')' || CASE k.confmatchtype WHEN 'f' THEN ' MATCH FULL' ELSE '' END, "
-  PG_UPDATE ", " PG_DELETE ", nullif(pg_catalog.concat_ws(', ', CASE WHEN"
+  " || ')' || CASE k.confmatchtype WHEN 'f' THEN ' MATCH FULL' ELSE '' "
+  "END, " PG_UPDATE ", " PG_DELETE
+  ", nullif(pg_catalog.concat_ws(', ', CASE WHEN"
   " k.condeferrable THEN 'deferrable' END, CASE WHEN k.condeferred THEN"
   " 'initially deferred' END, CASE WHEN NOT k.convalidated THEN 'not valid'"
   " END), ''), NULL::text FROM " PG_RELATIONS " JOIN pg_catalog.pg_constraint"
@@ -129,17 +131,13 @@ static const char pg_triggers[] =
   " ON t.tgrelid = c.oid WHERE NOT t.tgisinternal AND"
   " coalesce(pg_catalog.to_jsonb(t) ->> 'tgparentid', '0') = '0'";
 
-/* Those of identity columns are told there. */
 static const char pg_sequences[] =
   "SELECT 2, c.relname::text, 0, NULL::text, 0, pg_catalog.concat("
   "pg_catalog.format_type(s.seqtypid, NULL), ' start ', s.seqstart,"
   " ' increment ', s.seqincrement, ' from ', s.seqmin, ' to ', s.seqmax,"
   " ' cache ', s.seqcache, CASE WHEN s.seqcycle THEN ' cycle' END),"
-  " NULL::text, NULL::text, NULL::text, NULL::text, NULL::text FROM "
-  PG_RELATIONS " JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid WHERE NOT"
-  " EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND"
-  " d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype ="
-  " 'i')";
+  " NULL::text, NULL::text, NULL::text, NULL::text, NULL::text "
+  "FROM " PG_RELATIONS " JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid";
 
 static const char pg_types[] =
   "SELECT 3, t.typname::text, 0, NULL::text, 0, CASE t.typtype WHEN 'e' THEN"
@@ -166,8 +164,8 @@ static const char pg_types[] =
   " JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT JOIN"
   " pg_catalog.pg_type b ON b.oid = t.typbasetype LEFT JOIN"
   " pg_catalog.pg_class r ON r.oid = t.typrelid WHERE n.nspname = ?::text AND"
-  " (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND r.relkind = 'c')"
-  PG_FREE("pg_type", "t.oid");
+  " (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND r.relkind = "
+  "'c')" PG_FREE("pg_type", "t.oid");
 
 /* The text of an aggregate is what it is made of. */
 static const char pg_routines[] =
@@ -209,12 +207,12 @@ int schema_of_pg(struct target *target, const char *where, struct schema *out,
                  struct fed_err *err)
 {
   static const char *const queries[] = {
-    pg_tables,  pg_views,    pg_columns,   pg_indexes, pg_foreign,
-    pg_checks,  pg_triggers, pg_sequences, pg_types,   pg_routines};
+    pg_tables, pg_views,    pg_columns,   pg_indexes, pg_foreign,
+    pg_checks, pg_triggers, pg_sequences, pg_types,   pg_routines};
   int rc = pg_enter(target, where ? where : target->where, err);
 
   for (size_t i = 0; i < FED_LEN(queries) && rc == SQLITE_OK; i++)
-    rc = schema_query(out, target, queries[i],
-                      where ? where : target->where, err);
+    rc =
+      schema_query(out, target, queries[i], where ? where : target->where, err);
   return target_restore(target, rc, err);
 }

@@ -39,10 +39,12 @@ static const char lite_objects[] =
   " FROM main.sqlite_schema s WHERE s.type IN ('table', 'view') AND" LITE_MINE;
 
 static const char lite_columns[] =
-  "SELECT 0, t.name, 1, c.name, c.cid, nullif(upper(c.type), ''), CASE WHEN c.\"notnull\" THEN"
+  "SELECT 0, t.name, 1, c.name, c.cid, nullif(upper(c.type), ''), CASE WHEN "
+  "c.\"notnull\" THEN"
   " 'yes' END, CASE WHEN c.hidden = 0 THEN c.dflt_value END, CASE c.hidden"
   " WHEN 2 THEN 'virtual' WHEN 3 THEN 'stored' END, NULL, NULL"
-  " FROM (SELECT s.name" LITE_TABLES ") t, pragma_table_xinfo(t.name, 'main') c";
+  " FROM (SELECT s.name" LITE_TABLES
+  ") t, pragma_table_xinfo(t.name, 'main') c";
 
 static const char lite_keys[] =
   "SELECT 0, t.name, 2, 'PRIMARY KEY', 0, 'primary key', (SELECT"
@@ -92,12 +94,12 @@ static const char lite_indexes[] =
 
 struct lite_reader {
   struct token_reader r;
-  struct token t;    /* the present one, no blank */
-  bool negated;      /* behind NOT */
+  struct token t; /* the present one, no blank */
+  bool negated;   /* behind NOT */
   struct schema *schema;
-  int first, end;    /* the table's items */
+  int first, end; /* the table's items */
   char *table, *column, *constraint;
-  int foreign;       /* foreign keys so far */
+  int foreign; /* foreign keys so far */
   struct fed_str options;
   struct fed_err *err;
 };
@@ -212,9 +214,8 @@ static void lite_set(struct lite_reader *l, int value, char *text)
 
 static int lite_check(struct lite_reader *l)
 {
-  struct schema_item check = {.kind = SCHEMA_TABLE,
-                              .part = SCHEMA_CHECK,
-                              .object = l->table};
+  struct schema_item check = {
+    .kind = SCHEMA_TABLE, .part = SCHEMA_CHECK, .object = l->table};
   char *text = NULL;
   int rc = lite_text(l, false, &text);
 
@@ -389,7 +390,8 @@ static void lite_options(struct lite_reader *l)
   }
   if (strict) fed_str_add(&l->options, l->options.len ? ", strict" : "strict");
   if (without)
-    fed_str_add(&l->options, l->options.len ? ", without rowid" : "without rowid");
+    fed_str_add(&l->options,
+                l->options.len ? ", without rowid" : "without rowid");
 }
 
 /* The items of the present table are those from its own on: they are sorted. */
@@ -496,8 +498,9 @@ static int lite_index_row(void *arg, const struct fed_value *row,
 int schema_of_sqlite(struct target *target, const char *where,
                      struct schema *out, struct fed_err *err)
 {
-  static const char *const queries[] = {lite_objects, lite_columns, lite_keys,
-                                        lite_unique,  lite_foreign, lite_triggers};
+  static const char *const queries[] = {lite_objects, lite_columns,
+                                        lite_keys,    lite_unique,
+                                        lite_foreign, lite_triggers};
   struct lite_tables tables = {.schema = out};
   int rc = SQLITE_OK;
 
@@ -509,7 +512,8 @@ int schema_of_sqlite(struct target *target, const char *where,
   if (rc == SQLITE_OK) rc = schema_finish(out, err);
   tables.sorted = out->n;
   if (rc == SQLITE_OK)
-    rc = target_query(target, lite_texts, NULL, 0, lite_table_row, &tables, err);
+    rc =
+      target_query(target, lite_texts, NULL, 0, lite_table_row, &tables, err);
   if (rc == SQLITE_OK)
     rc =
       target_query(target, lite_indexes, NULL, 0, lite_index_row, &tables, err);

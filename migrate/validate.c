@@ -50,8 +50,7 @@ int validate_snapshot(const struct migrate_host *host, const char *target,
 
   fed_str_init(&text, FED_STR_SQL);
   if (rc == SQLITE_OK) rc = validate_live(host, target, &opts, &schema, err);
-  if (rc == SQLITE_OK)
-    rc = schema_write(&schema, opts.file ? &text : out, err);
+  if (rc == SQLITE_OK) rc = schema_write(&schema, opts.file ? &text : out, err);
   if (rc == SQLITE_OK && opts.file) {
     rc = validate_file_write(opts.file, &text, err);
     fed_str_addf(out, "%s: %d object%s written to %s", target ? target : "main",
@@ -188,9 +187,9 @@ struct require_opts {
 
 static const struct fed_opt require_options[] = {
   {"mode",   FED_OPT_WORD, offsetof(struct require_opts, mode),   0, 0, 0,
-   require_modes, "what to do if not all is as it should be"},
+   require_modes,                                                                "what to do if not all is as it should be"},
   {"schema", FED_OPT_TEXT, offsetof(struct require_opts, schema), 0, 0, 0, NULL,
-   "a file that the schema is compared with"                },
+   "a file that the schema is compared with"                                                                               },
 };
 
 struct require {
@@ -292,8 +291,7 @@ static int require_look(struct require *r, const char *target,
   fed_str_reset(&r->problem);
   for (int i = 0; i < PLAN_STATES; i++)
     fed_str_reset(&r->names[i]);
-  rc =
-    migrate_status(r->host, target, r->args, r->nargs, require_item, r, err);
+  rc = migrate_status(r->host, target, r->args, r->nargs, require_item, r, err);
   require_migrations(r);
   return rc;
 }
@@ -306,8 +304,8 @@ static int require_target(struct require *r, const char *target,
 
   fed_str_init(&report, FED_STR_SQL);
   if (r->opts.mode == REQUIRE_AUTO)
-    rc = migrate_run(r->host, MIGRATE_UP, target, r->args, r->nargs, &report,
-                     err);
+    rc =
+      migrate_run(r->host, MIGRATE_UP, target, r->args, r->nargs, &report, err);
   fed_str_release(&report);
   if (rc == SQLITE_OK) rc = require_look(r, target, err);
   if (rc == SQLITE_OK) rc = require_schema(r, target, err);
@@ -346,8 +344,8 @@ static int require_parse(struct require *r, const char *const *args, int n,
       rc = fed_opt_parse(migrate_options, migrate_noptions, &r->migrate,
                          args[i], NULL, err);
   }
-  if (rc == SQLITE_OK && (r->migrate.dry_run || r->migrate.pending ||
-                          r->migrate.steps))
+  if (rc == SQLITE_OK &&
+      (r->migrate.dry_run || r->migrate.pending || r->migrate.steps))
     rc = fed_err_set(err, SQLITE_MISUSE,
                      "dry_run, pending and steps make no sense here");
   if (rc == SQLITE_OK && r->opts.mode == REQUIRE_AUTO &&

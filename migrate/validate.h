@@ -36,7 +36,6 @@ int validate_verify(const struct migrate_host *host, const char *target,
                     const char *const *args, int n, struct fed_str *out,
                     struct fed_err *err);
 
-
 /* For a program's start: are the migrations of the targets all applied? */
 int validate_require(const struct migrate_host *host, const char *targets,
                      const char *const *args, int n, struct fed_str *out,
