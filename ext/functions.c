@@ -301,6 +301,7 @@ const struct fed_function fed_functions[] = {
   {"migrate_adopt",    -1, function_migrate_adopt   },
   {"migrate_new",      -1, function_migrate_new     },
   {"migrate_require",  -1, function_migrate_require },
+  {"migrate_dump",     -1, function_migrate_dump    },
   {"schema_snapshot",  -1, function_schema_snapshot },
   {"schema_verify",    -1, function_schema_verify   },
 #ifdef FED_TEST
@@ -371,11 +372,14 @@ const struct fed_help fed_function_help[] = {
   {.name = "migrate_require",
    .usage = "migrate_require([targets] [, 'mode=fail|warn|auto'] [, "
             "'schema=FILE']...)", .help = "for a program's start: fail unless all is applied"},
+  {.name = "migrate_dump",
+   .usage = "migrate_dump([target] [, 'file=FILE'] [, 'schema=S'])",
+   .help = "the statements that make the schema, and the history"},
   {.name = "schema_snapshot",
    .usage = "schema_snapshot([target] [, 'file=FILE'] [, 'schema=S'])",
    .help = "the live schema as text, or into a file"},
   {.name = "schema_verify",
    .usage = "schema_verify([target,] 'file=FILE' [, 'schema=S'])",
    .help = "fail unless the live schema is that of the file"},
-  {.name = NULL                           },
+  {.name = NULL                                                    },
 };

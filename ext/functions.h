@@ -53,6 +53,8 @@ void function_migrate_force(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
 void function_migrate_require(sqlite3_context *ctx, int argc,
                               sqlite3_value **argv);
+void function_migrate_dump(sqlite3_context *ctx, int argc,
+                           sqlite3_value **argv);
 void function_schema_snapshot(sqlite3_context *ctx, int argc,
                               sqlite3_value **argv);
 void function_schema_verify(sqlite3_context *ctx, int argc,

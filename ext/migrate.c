@@ -167,6 +167,12 @@ void function_migrate_require(sqlite3_context *ctx, int argc,
                     validate_require);
 }
 
+void function_migrate_dump(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+  function_validate(ctx, argc, argv, validate_options, validate_noptions,
+                    validate_dump);
+}
+
 void function_schema_snapshot(sqlite3_context *ctx, int argc,
                               sqlite3_value **argv)
 {

@@ -98,6 +98,10 @@ int schema_of_mysql(struct target *target, const char *where,
 int schema_of_sqlite(struct target *target, const char *where,
                      struct schema *out, struct fed_err *err);
 
+/* On PostgreSQL: make this schema the session's search_path. */
+int schema_pg_enter(struct target *target, const char *where,
+                    struct fed_err *err);
+
 int schema_write(const struct schema *schema, struct fed_str *out,
                  struct fed_err *err);
 /* `path` is for errors: path:line. */

@@ -13,7 +13,8 @@
 #define PG_FREE(class, oid)                                                    \
   " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = '"  \
   "pg_catalog." class "'::pg_catalog.regclass AND e.objid = " oid              \
-                      " AND e.deptype IN ('e', 'i'))"
+                      " AND e.deptype IN ('e', 'i') AND e.refobjid <> "        \
+                      "e.objid)"
 
 /* Relations in scope: `c`; the parameter is the schema. */
 #define PG_RELATIONS                                                           \
@@ -191,7 +192,7 @@ static int pg_found(void *arg, const struct fed_value *row, struct fed_err *err)
   return SQLITE_OK;
 }
 
-static int pg_enter(struct target *target, const char *where,
+int schema_pg_enter(struct target *target, const char *where,
                     struct fed_err *err)
 {
   struct fed_value name = fed_value_cstr(where);
@@ -209,7 +210,7 @@ int schema_of_pg(struct target *target, const char *where, struct schema *out,
   static const char *const queries[] = {
     pg_tables, pg_views,    pg_columns,   pg_indexes, pg_foreign,
     pg_checks, pg_triggers, pg_sequences, pg_types,   pg_routines};
-  int rc = pg_enter(target, where ? where : target->where, err);
+  int rc = schema_pg_enter(target, where ? where : target->where, err);
 
   for (size_t i = 0; i < FED_LEN(queries) && rc == SQLITE_OK; i++)
     rc =

@@ -6,6 +6,7 @@
 #include "migrate/schema.h"
 
 #include "base/mem.h"
+#include "migrate/dump.h"
 #include "migrate/token.h"
 
 /* ---- what the pragmas tell ----------------------------------------------- */
@@ -518,4 +519,32 @@ int schema_of_sqlite(struct target *target, const char *where,
     rc =
       target_query(target, lite_indexes, NULL, 0, lite_index_row, &tables, err);
   return rc;
+}
+
+/* ---- statements ---------------------------------------------------------- */
+
+static int lite_statement(void *arg, const struct fed_value *row,
+                          struct fed_err *err)
+{
+  struct fed_str *out = arg;
+
+  fed_str_addn(out, row[0].p,
+               row[0].type == FED_TEXT ? (size_t)row[0].size : 0);
+  fed_str_add(out, ";\n");
+  return fed_str_err(out, err);
+}
+
+int dump_of_sqlite(struct target *target, const char *where,
+                   struct fed_str *out, struct fed_err *err)
+{
+  static const char sql[] =
+    "SELECT s.sql FROM main.sqlite_schema s WHERE s.sql IS NOT NULL "
+    "AND" LITE_MINE
+    " ORDER BY CASE s.type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view'"
+    " THEN 2 ELSE 3 END, s.rowid";
+
+  if (where)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "a SQLite file has no schemas: leave 'schema=' out");
+  return target_query(target, sql, NULL, 0, lite_statement, out, err);
 }

@@ -56,6 +56,9 @@ struct target_kind {
   /* What it is made of; see schema.h. */
   int (*schema)(struct target *target, const char *where, struct schema *out,
                 struct fed_err *err);
+  /* Statements that make it; see dump.h. */
+  int (*dump)(struct target *target, const char *where, struct fed_str *out,
+              struct fed_err *err);
 };
 
 struct target {

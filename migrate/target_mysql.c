@@ -1,5 +1,6 @@
 /* target_mysql: migrations on MySQL and MariaDB. */
 #include "base/mem.h"
+#include "migrate/dump.h"
 #include "migrate/schema.h"
 #include "migrate/target.h"
 #include "migrate/token.h"
@@ -290,4 +291,5 @@ const struct target_kind target_mysql = {
   .restore = mysql_restore,
   .effect = mysql_effect,
   .schema = schema_of_mysql,
+  .dump = dump_of_mysql,
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "migrate/dump.h"
 #include "migrate/schema.h"
 #include "migrate/target.h"
 #include "migrate/token.h"
@@ -235,4 +236,5 @@ const struct target_kind target_pg = {
   .may_commit = pg_none,
   .unlocks = pg_unlocks,
   .schema = schema_of_pg,
+  .dump = dump_of_pg,
 };

@@ -6,6 +6,7 @@
  * ends with the process, and needs no table or file of its own.
  */
 #include "base/mem.h"
+#include "migrate/dump.h"
 #include "migrate/schema.h"
 #include "migrate/target.h"
 
@@ -103,4 +104,5 @@ const struct target_kind target_sqlite = {
   .begin_check = lite_begin_check,
   .end_check = lite_end_check,
   .schema = schema_of_sqlite,
+  .dump = dump_of_sqlite,
 };

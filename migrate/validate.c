@@ -1,6 +1,7 @@
 #include "migrate/validate.h"
 
 #include "base/mem.h"
+#include "migrate/dump.h"
 
 #define AT(member)     offsetof(struct validate_opts, member)
 #define VALIDATE_NAMED 5 /* differences that an error names */
@@ -57,6 +58,32 @@ int validate_snapshot(const struct migrate_host *host, const char *target,
                  schema.nobject, schema.nobject == 1 ? "" : "s", opts.file);
   }
   schema_release(&schema);
+  fed_str_release(&text);
+  fed_opt_release(validate_options, validate_noptions, &opts);
+  return rc == SQLITE_OK ? fed_str_err(out, err) : rc;
+}
+
+/* ---- migrate_dump -------------------------------------------------------- */
+
+int validate_dump(const struct migrate_host *host, const char *name,
+                  const char *const *args, int n, struct fed_str *out,
+                  struct fed_err *err)
+{
+  struct validate_opts opts;
+  struct target *target = NULL;
+  struct fed_str text;
+  int rc = validate_parse(&opts, args, n, err);
+
+  fed_str_init(&text, FED_STR_SQL);
+  if (rc == SQLITE_OK)
+    rc = target_open(&target, name, host->db, &host->wait, err);
+  if (rc == SQLITE_OK)
+    rc = dump_write(target, opts.schema, opts.file ? &text : out, err);
+  if (rc == SQLITE_OK && opts.file) {
+    rc = validate_file_write(opts.file, &text, err);
+    fed_str_addf(out, "%s: written to %s", name ? name : "main", opts.file);
+  }
+  target_close(target);
   fed_str_release(&text);
   fed_opt_release(validate_options, validate_noptions, &opts);
   return rc == SQLITE_OK ? fed_str_err(out, err) : rc;

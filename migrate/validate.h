@@ -31,6 +31,11 @@ int validate_differences(const struct migrate_host *host, const char *target,
                          schema_difference_fn *fn, void *arg,
                          struct fed_err *err);
 
+/* The statements that make the schema and the history; or into the file. */
+int validate_dump(const struct migrate_host *host, const char *target,
+                  const char *const *args, int n, struct fed_str *out,
+                  struct fed_err *err);
+
 /* SQLITE_MISMATCH, and the first of them, if there is one. */
 int validate_verify(const struct migrate_host *host, const char *target,
                     const char *const *args, int n, struct fed_str *out,
