@@ -370,8 +370,8 @@ const struct fed_help fed_function_help[] = {
    .usage = "migrate_new(name [, 'dir=D'] [, 'layout=L'])",
    .help = "write the template of a new migration"},
   {.name = "migrate_require",
-   .usage = "migrate_require([targets] [, 'mode=fail|warn|auto'] [, "
-            "'schema=FILE']...)", .help = "for a program's start: fail unless all is applied"},
+   .usage = "migrate_require([targets] [, 'mode=M'] [, 'schema=FILE']...)",
+   .help = "for a program's start: is all applied?"},
   {.name = "migrate_dump",
    .usage = "migrate_dump([target] [, 'file=FILE'] [, 'schema=S'])",
    .help = "the statements that make the schema, and the history"},

@@ -6,6 +6,26 @@
 #include "base/mem.h"
 #include "migrate/dump.h"
 
+static const char mysql_sequences[] =
+  "table_name FROM information_schema.tables WHERE table_schema = ? AND"
+  " table_type = 'SEQUENCE'";
+static const char mysql_tables[] =
+  "table_name FROM information_schema.tables WHERE table_schema = ? AND"
+  " table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_name <>"
+  " 'dbfed_migration'";
+static const char mysql_functions[] =
+  "routine_name FROM information_schema.routines WHERE routine_schema = ? AND"
+  " routine_type = 'FUNCTION'";
+static const char mysql_views[] =
+  "table_name FROM information_schema.views WHERE table_schema = ?";
+static const char mysql_procedures[] =
+  "routine_name FROM information_schema.routines WHERE routine_schema = ? AND"
+  " routine_type = 'PROCEDURE'";
+static const char mysql_triggers[] =
+  "trigger_name FROM information_schema.triggers WHERE trigger_schema = ?";
+static const char mysql_events[] =
+  "event_name FROM information_schema.events WHERE event_schema = ?";
+
 /* Kinds of objects in the order in which they are made. */
 static const struct mysql_kind {
   const char *word; /* SHOW CREATE word */
@@ -14,27 +34,13 @@ static const struct mysql_kind {
   int mode;         /* that with its sql_mode, or 0 */
   bool body;        /* holds statements of its own */
 } mysql_kinds[] = {
-  {"SEQUENCE",
-   "table_name FROM information_schema.tables WHERE table_schema"
-   " = ? AND table_type = 'SEQUENCE'",                                             1, 0, false},
-  {"TABLE",
-   "table_name FROM information_schema.tables WHERE table_schema = ?"
-   " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND"
-   " table_name <> 'dbfed_migration'",                                             1, 0, false},
-  {"FUNCTION",
-   "routine_name FROM information_schema.routines WHERE"
-   " routine_schema = ? AND routine_type = 'FUNCTION'",                            2, 1, true },
-  {"VIEW",      "table_name FROM information_schema.views WHERE table_schema = ?", 1,
-   0,                                                                                    false},
-  {"PROCEDURE",
-   "routine_name FROM information_schema.routines WHERE"
-   " routine_schema = ? AND routine_type = 'PROCEDURE'",                           2, 1, true },
-  {"TRIGGER",
-   "trigger_name FROM information_schema.triggers WHERE"
-   " trigger_schema = ?",                                                          2, 1, true },
-  {"EVENT",
-   "event_name FROM information_schema.events WHERE event_schema ="
-   " ?",                                                                           3, 1, true },
+  {"SEQUENCE",  mysql_sequences,  1, 0, false},
+  {"TABLE",     mysql_tables,     1, 0, false},
+  {"FUNCTION",  mysql_functions,  2, 1, true },
+  {"VIEW",      mysql_views,      1, 0, false},
+  {"PROCEDURE", mysql_procedures, 2, 1, true },
+  {"TRIGGER",   mysql_triggers,   2, 1, true },
+  {"EVENT",     mysql_events,     3, 1, true },
 };
 
 struct mysql_object {

@@ -13,293 +13,159 @@
 #include "migrate/dump.h"
 #include "migrate/schema.h"
 
-#define PG_KEY(catalog, oid)                                                   \
-  "('pg_catalog." catalog "'::pg_catalog.regclass::oid::int8 << 32 | " oid     \
-  "::int8)"
 #define PG_FREE(catalog, oid)                                                  \
   " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = '"  \
   "pg_catalog." catalog "'::pg_catalog.regclass AND e.objid = " oid            \
   " AND e.deptype IN ('e', 'i') AND e.refobjid <> e.objid)"
-#define PG_NAME(name) "pg_catalog.quote_ident(" name ")"
 
 /* Relations, types and routines of the schema, which is the first of the
  * search_path by now. */
-#define PG_HERE "pg_catalog.current_schema()"
 static const char pg_with[] =
   "WITH n AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname ="
-  " " PG_HERE "), c AS (SELECT c.*, " PG_NAME(
-    "c.relname") " AS name FROM"
-                 " pg_catalog.pg_class c JOIN n ON n.oid = c.relnamespace "
-                 "WHERE c.relname <>"
-                 " 'dbfed_migration'" PG_FREE("pg_class", "c.oid") ") ";
+  " pg_catalog.current_schema()), c AS (SELECT c.*,"
+  " pg_catalog.quote_ident(c.relname) AS name FROM pg_catalog.pg_class c JOIN"
+  " n ON n.oid = c.relnamespace WHERE c.relname <> 'dbfed_migration'" PG_FREE(
+    "pg_class", "c.oid") ") ";
 
 /* ---- the statements ------------------------------------------------------ */
 
-static const char pg_extensions[] = "SELECT 0, " PG_KEY(
-  "pg_extension",
-  "x.oid") ", 'CREATE EXTENSION IF NOT"
-           " EXISTS ' || " PG_NAME(
-             "x.extname") " AS text FROM pg_catalog.pg_extension"
-                          " x JOIN n ON n.oid = x.extnamespace";
+static const char pg_extensions[] =
+  "SELECT 0, ('pg_catalog.pg_extension'::pg_catalog.regclass::oid::int8 << 32"
+  " | x.oid::int8), 'CREATE EXTENSION IF NOT EXISTS ' ||"
+  " pg_catalog.quote_ident(x.extname) AS text FROM pg_catalog.pg_extension x"
+  " JOIN n ON n.oid = x.extnamespace";
 
-static const char pg_types[] = " UNION ALL SELECT 1, " PG_KEY(
-  "pg_type",
-  "t.oid") ", CASE t.typtype"
-           " WHEN 'e' THEN 'CREATE TYPE ' || " PG_NAME(
-             "t.typname") " || ' AS ENUM ('"
-                          " || coalesce((SELECT "
-                          "pg_catalog.string_agg(pg_catalog.quote_literal("
-                          "l.enumlabel), ', ' ORDER BY l.enumsortorder) FROM "
-                          "pg_catalog.pg_enum l"
-                          " WHERE l.enumtypid = t.oid), '') || ')'"
-                          " WHEN 'd' THEN 'CREATE DOMAIN ' || " PG_NAME(
-                            "t.typname") " || ' AS ' ||"
-                                         " pg_catalog.concat_ws(' ', "
-                                         "pg_catalog.format_type(t.typbasetype,"
-                                         " t.typtypmod), CASE WHEN "
-                                         "t.typcollation <> b.typcollation "
-                                         "THEN 'COLLATE '"
-                                         " || "
-                                         "t.typcollation::pg_catalog."
-                                         "regcollation::text END, 'DEFAULT ' ||"
-                                         " t.typdefault, CASE WHEN "
-                                         "t.typnotnull THEN 'NOT NULL' END, "
-                                         "(SELECT"
-                                         " pg_catalog.string_agg('CONSTRAINT ' "
-                                         "|| " PG_NAME(
-                                           "k.conname") " || ' ' ||"
-                                                        " pg_catalog.pg_get_"
-                                                        "constraintdef(k.oid), "
-                                                        "' ' ORDER BY "
-                                                        "k.conname) FROM"
-                                                        " pg_catalog.pg_"
-                                                        "constraint k WHERE "
-                                                        "k.contypid = t.oid "
-                                                        "AND k.contype = 'c'))"
-                                                        " WHEN 'r' THEN "
-                                                        "'CREATE TYPE ' "
-                                                        "|| " PG_NAME(
-                                                          "t.typname") " || ' "
-                                                                       "AS "
-                                                                       "RANGE ("
-                                                                       "SUBTYPE"
-                                                                       " = ' "
-                                                                       "|| "
-                                                                       "(SELECT"
-                                                                       " pg_"
-                                                                       "catalog"
-                                                                       ".format"
-                                                                       "_type("
-                                                                       "r."
-                                                                       "rngsubt"
-                                                                       "ype, "
-                                                                       "NULL) "
-                                                                       "FROM"
-                                                                       " pg_"
-                                                                       "catalog"
-                                                                       ".pg_"
-                                                                       "range "
-                                                                       "r "
-                                                                       "WHERE "
-                                                                       "r."
-                                                                       "rngtypi"
-                                                                       "d = "
-                                                                       "t.oid) "
-                                                                       "|| ')'"
-                                                                       " ELSE "
-                                                                       "'CREATE"
-                                                                       " TYPE "
-                                                                       "' "
-                                                                       "||"
-                                                                       " " PG_NAME(
-                                                                         "t."
-                                                                         "typna"
-                                                                         "me") " || ' AS (' || coalesce(("
-                                                                               "SELECT pg_catalog.string_agg(" PG_NAME(
-                                                                                 "a.attname") " || ' ' ||"
-                                                                                              " pg_catalog.format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)"
-                                                                                              " FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum"
-                                                                                              " > 0 AND NOT a.attisdropped), '') || ')' END FROM pg_catalog.pg_type t JOIN"
-                                                                                              " n ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_type b ON b.oid ="
-                                                                                              " t.typbasetype LEFT JOIN pg_catalog.pg_class r ON r.oid = t.typrelid WHERE"
-                                                                                              " (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND r.relkind = 'c')" PG_FREE(
-                                                                                                "pg_type",
-                                                                                                "t.oid");
+static const char pg_types[] =
+  " UNION ALL SELECT 1, ('pg_catalog.pg_type'::pg_catalog.regclass::oid::int8"
+  " << 32 | t.oid::int8), CASE t.typtype WHEN 'e' THEN 'CREATE TYPE ' ||"
+  " pg_catalog.quote_ident(t.typname) || ' AS ENUM (' || coalesce((SELECT"
+  " pg_catalog.string_agg(pg_catalog.quote_literal(l.enumlabel), ', ' ORDER BY"
+  " l.enumsortorder) FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid), '')"
+  " || ')' WHEN 'd' THEN 'CREATE DOMAIN ' || pg_catalog.quote_ident(t.typname)"
+  " || ' AS ' || pg_catalog.concat_ws(' ',"
+  " pg_catalog.format_type(t.typbasetype, t.typtypmod), CASE WHEN"
+  " t.typcollation <> b.typcollation THEN 'COLLATE ' ||"
+  " t.typcollation::pg_catalog.regcollation::text END, 'DEFAULT ' ||"
+  " t.typdefault, CASE WHEN t.typnotnull THEN 'NOT NULL' END, (SELECT"
+  " pg_catalog.string_agg('CONSTRAINT ' || pg_catalog.quote_ident(k.conname)"
+  " || ' ' || pg_catalog.pg_get_constraintdef(k.oid), ' ' ORDER BY k.conname)"
+  " FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype ="
+  " 'c')) WHEN 'r' THEN 'CREATE TYPE ' || pg_catalog.quote_ident(t.typname) ||"
+  " ' AS RANGE (SUBTYPE = ' || (SELECT pg_catalog.format_type(r.rngsubtype,"
+  " NULL) FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid) || ')' ELSE"
+  " 'CREATE TYPE ' || pg_catalog.quote_ident(t.typname) || ' AS (' ||"
+  " coalesce((SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname)"
+  " || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod), ', ' ORDER BY"
+  " a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND"
+  " a.attnum > 0 AND NOT a.attisdropped), '') || ')' END FROM"
+  " pg_catalog.pg_type t JOIN n ON n.oid = t.typnamespace LEFT JOIN"
+  " pg_catalog.pg_type b ON b.oid = t.typbasetype LEFT JOIN"
+  " pg_catalog.pg_class r ON r.oid = t.typrelid WHERE (t.typtype IN ('e', 'd',"
+  " 'r') OR t.typtype = 'c' AND r.relkind = 'c')" PG_FREE("pg_type", "t.oid");
 
-static const char pg_sequences[] = " UNION ALL SELECT 2, " PG_KEY(
-  "pg_class",
-  "c.oid") ", pg_catalog.concat("
-           "'CREATE SEQUENCE ', c.name, ' AS ', "
-           "pg_catalog.format_type(s.seqtypid,"
-           " NULL), ' START ', s.seqstart, ' INCREMENT ', s.seqincrement, ' "
-           "MINVALUE '"
-           ", s.seqmin, ' MAXVALUE ', s.seqmax, ' CACHE ', s.seqcache, CASE "
-           "WHEN"
-           " s.seqcycle THEN ' CYCLE' END) FROM c JOIN pg_catalog.pg_sequence "
-           "s ON"
-           " s.seqrelid = c.oid"
-           " UNION ALL SELECT 9, " PG_KEY(
-             "pg_sequence",
-             "c.oid") ", 'ALTER SEQUENCE '"
-                      " || c.name || ' OWNED BY ' || "
-                      "d.refobjid::pg_catalog.regclass::text || '.'"
-                      " || " PG_NAME(
-                        "a.attname") " FROM c JOIN pg_catalog.pg_depend d ON "
-                                     "d.objid"
-                                     " = c.oid AND d.classid = "
-                                     "'pg_catalog.pg_class'::pg_catalog."
-                                     "regclass AND"
-                                     " d.deptype = 'a' AND d.refobjsubid > 0 "
-                                     "JOIN pg_catalog.pg_attribute a ON"
-                                     " a.attrelid = d.refobjid AND a.attnum = "
-                                     "d.refobjsubid WHERE c.relkind = 'S'";
+static const char pg_sequences[] =
+  " UNION ALL SELECT 2, ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8"
+  " << 32 | c.oid::int8), pg_catalog.concat('CREATE SEQUENCE ', c.name, ' AS"
+  " ', pg_catalog.format_type(s.seqtypid, NULL), ' START ', s.seqstart, '"
+  " INCREMENT ', s.seqincrement, ' MINVALUE ', s.seqmin, ' MAXVALUE ',"
+  " s.seqmax, ' CACHE ', s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' END)"
+  " FROM c JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid UNION ALL"
+  " SELECT 9, ('pg_catalog.pg_sequence'::pg_catalog.regclass::oid::int8 << 32"
+  " | c.oid::int8), 'ALTER SEQUENCE ' || c.name || ' OWNED BY ' ||"
+  " d.refobjid::pg_catalog.regclass::text || '.' ||"
+  " pg_catalog.quote_ident(a.attname) FROM c JOIN pg_catalog.pg_depend d ON"
+  " d.objid = c.oid AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+  " AND d.deptype = 'a' AND d.refobjsubid > 0 JOIN pg_catalog.pg_attribute a"
+  " ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE c.relkind ="
+  " 'S'";
 
 /* The header names the schema; the first place where it stands is there. */
-static const char pg_routines[] = " UNION ALL SELECT 3, " PG_KEY(
-  "pg_proc",
-  "p.oid") ", CASE p.prokind WHEN"
-           " 'a' THEN (SELECT pg_catalog.concat('CREATE AGGREGATE ', " PG_NAME(
-             "p.proname") ", '(', "
-                          "pg_catalog.pg_get_function_identity_arguments("
-                          "p.oid), ') (SFUNC = ', "
-                          "g.aggtransfn::pg_catalog.regproc, ', STYPE = ',"
-                          " pg_catalog.format_type(g.aggtranstype, NULL), ', "
-                          "FINALFUNC = ' ||"
-                          " nullif(g.aggfinalfn, 0)::pg_catalog.regproc, ', "
-                          "COMBINEFUNC = ' ||"
-                          " nullif(g.aggcombinefn, 0)::pg_catalog.regproc, ', "
-                          "INITCOND = ' ||"
-                          " pg_catalog.quote_literal(g.agginitval), ')') FROM "
-                          "pg_catalog.pg_aggregate"
-                          " g WHERE g.aggfnoid = p.oid) ELSE "
-                          "pg_catalog.overlay(f.text, '',"
-                          " pg_catalog.strpos(f.text, ' ' || f.schema || '.') "
-                          "+ 1,"
-                          " pg_catalog.length(f.schema) + 1) END FROM "
-                          "pg_catalog.pg_proc p JOIN n ON"
-                          " n.oid = p.pronamespace, LATERAL (SELECT CASE WHEN "
-                          "p.prokind <> 'a' THEN"
-                          " pg_catalog.pg_get_functiondef(p.oid) END AS "
-                          "text, " PG_NAME("n.nspname") " AS schema) f WHERE "
-                                                        "true" PG_FREE(
-                                                          "pg_proc", "p.oid");
+static const char pg_routines[] =
+  " UNION ALL SELECT 3, ('pg_catalog.pg_proc'::pg_catalog.regclass::oid::int8"
+  " << 32 | p.oid::int8), CASE p.prokind WHEN 'a' THEN (SELECT"
+  " pg_catalog.concat('CREATE AGGREGATE ', pg_catalog.quote_ident(p.proname),"
+  " '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ') (SFUNC = ',"
+  " g.aggtransfn::pg_catalog.regproc, ', STYPE = ',"
+  " pg_catalog.format_type(g.aggtranstype, NULL), ', FINALFUNC = ' ||"
+  " nullif(g.aggfinalfn, 0)::pg_catalog.regproc, ', COMBINEFUNC = ' ||"
+  " nullif(g.aggcombinefn, 0)::pg_catalog.regproc, ', INITCOND = ' ||"
+  " pg_catalog.quote_literal(g.agginitval), ')') FROM pg_catalog.pg_aggregate"
+  " g WHERE g.aggfnoid = p.oid) ELSE pg_catalog.overlay(f.text, '',"
+  " pg_catalog.strpos(f.text, ' ' || f.schema || '.') + 1,"
+  " pg_catalog.length(f.schema) + 1) END FROM pg_catalog.pg_proc p JOIN n ON"
+  " n.oid = p.pronamespace, LATERAL (SELECT CASE WHEN p.prokind <> 'a' THEN"
+  " pg_catalog.pg_get_functiondef(p.oid) END AS text,"
+  " pg_catalog.quote_ident(n.nspname) AS schema) f WHERE true" PG_FREE(
+    "pg_proc", "p.oid");
 
-#define PG_TABLE_COLUMNS                                                       \
-  "coalesce((SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', " PG_NAME( \
-    "a.attname") ", pg_catalog.format_type(a.atttypid, a.atttypmod),"          \
-                 " CASE WHEN a.attcollation <> t.typcollation THEN 'COLLATE "  \
-                 "' ||"                                                        \
-                 " a.attcollation::pg_catalog.regcollation::text END, CASE "   \
-                 "WHEN"                                                        \
-                 " a.attgenerated <> '' THEN 'GENERATED ALWAYS AS (' ||"       \
-                 " pg_catalog.pg_get_expr(d.adbin, d.adrelid) || CASE "        \
-                 "a.attgenerated WHEN"                                         \
-                 " 's' THEN ') STORED' ELSE ') VIRTUAL' END END, CASE "        \
-                 "a.attidentity WHEN 'a'"                                      \
-                 " THEN 'GENERATED ALWAYS AS IDENTITY' WHEN 'd' THEN"          \
-                 " 'GENERATED BY DEFAULT AS IDENTITY' END, CASE WHEN "         \
-                 "a.attnotnull THEN"                                           \
-                 " 'NOT NULL' END), E',\\n  ' ORDER BY a.attnum) FROM"         \
-                 " pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON "    \
-                 "t.oid = a.atttypid"                                          \
-                 " LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = "          \
-                 "a.attrelid AND d.adnum ="                                    \
-                 " a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND "    \
-                 "NOT a.attisdropped"                                          \
-                 " AND a.attislocal), '')"
+static const char pg_tables[] =
+  " UNION ALL SELECT 4, ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8"
+  " << 32 | c.oid::int8), pg_catalog.concat_ws(' ', CASE c.relpersistence WHEN"
+  " 'u' THEN 'CREATE UNLOGGED TABLE' ELSE 'CREATE TABLE' END, c.name, CASE"
+  " WHEN c.relispartition THEN 'PARTITION OF ' || h.parents ELSE E'(\\n ' ||"
+  " coalesce((SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ',"
+  " pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid,"
+  " a.atttypmod), CASE WHEN a.attcollation <> t.typcollation THEN 'COLLATE '"
+  " || a.attcollation::pg_catalog.regcollation::text END, CASE WHEN"
+  " a.attgenerated <> '' THEN 'GENERATED ALWAYS AS (' ||"
+  " pg_catalog.pg_get_expr(d.adbin, d.adrelid) || CASE a.attgenerated WHEN 's'"
+  " THEN ') STORED' ELSE ') VIRTUAL' END END, CASE a.attidentity WHEN 'a' THEN"
+  " 'GENERATED ALWAYS AS IDENTITY' WHEN 'd' THEN 'GENERATED BY DEFAULT AS"
+  " IDENTITY' END, CASE WHEN a.attnotnull THEN 'NOT NULL' END), E',\\n ' ORDER"
+  " BY a.attnum) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON"
+  " t.oid = a.atttypid LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid ="
+  " a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum >"
+  " 0 AND NOT a.attisdropped AND a.attislocal), '') || E'\\n)' END, CASE WHEN"
+  " c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) ELSE"
+  " 'INHERITS (' || h.parents || ')' END, CASE WHEN c.relkind = 'p' THEN"
+  " 'PARTITION BY ' || pg_catalog.pg_get_partkeydef(c.oid) END, 'WITH (' ||"
+  " pg_catalog.array_to_string(c.reloptions, ', ') || ')', CASE WHEN"
+  " c.relrowsecurity THEN E';\\nALTER TABLE ' || c.name || ' ENABLE ROW LEVEL"
+  " SECURITY' END) FROM c, LATERAL (SELECT"
+  " pg_catalog.string_agg(i.inhparent::pg_catalog.regclass::text, ', ' ORDER"
+  " BY i.inhseqno) AS parents FROM pg_catalog.pg_inherits i WHERE i.inhrelid ="
+  " c.oid) h WHERE c.relkind IN ('r', 'p')";
 
-static const char pg_tables[] = " UNION ALL SELECT 4, " PG_KEY(
-  "pg_class",
-  "c.oid") ", pg_catalog.concat_ws("
-           "' ', CASE c.relpersistence WHEN 'u' THEN 'CREATE UNLOGGED TABLE' "
-           "ELSE"
-           " 'CREATE TABLE' END, c.name, CASE WHEN c.relispartition THEN"
-           " 'PARTITION OF ' || h.parents ELSE E'(\\n  ' || " PG_TABLE_COLUMNS
-           " || E'\\n)' END, CASE WHEN c.relispartition THEN "
-           "pg_catalog.pg_get_expr("
-           "c.relpartbound, c.oid) ELSE 'INHERITS (' || h.parents || ')' END, "
-           "CASE"
-           " WHEN c.relkind = 'p' THEN 'PARTITION BY ' ||"
-           " pg_catalog.pg_get_partkeydef(c.oid) END, 'WITH (' ||"
-           " pg_catalog.array_to_string(c.reloptions, ', ') || ')', CASE WHEN"
-           " c.relrowsecurity THEN E';\\nALTER TABLE ' || c.name ||"
-           " ' ENABLE ROW LEVEL SECURITY' END) FROM c, LATERAL (SELECT"
-           " pg_catalog.string_agg(i.inhparent::pg_catalog.regclass::text, ', "
-           "' ORDER"
-           " BY i.inhseqno) AS parents FROM pg_catalog.pg_inherits i WHERE "
-           "i.inhrelid ="
-           " c.oid) h WHERE c.relkind IN ('r', 'p')";
+static const char pg_defaults[] =
+  " UNION ALL SELECT 5,"
+  " ('pg_catalog.pg_attrdef'::pg_catalog.regclass::oid::int8 << 32 |"
+  " d.oid::int8), 'ALTER TABLE ONLY ' || c.name || ' ALTER COLUMN ' ||"
+  " pg_catalog.quote_ident(a.attname) || ' SET DEFAULT ' ||"
+  " pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM c JOIN"
+  " pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_attrdef"
+  " d ON d.adrelid = c.oid AND d.adnum = a.attnum WHERE a.attgenerated = ''"
+  " AND NOT a.attisdropped AND c.relkind IN ('r', 'p') UNION ALL SELECT CASE"
+  " k.contype WHEN 'f' THEN 10 ELSE 6 END,"
+  " ('pg_catalog.pg_constraint'::pg_catalog.regclass::oid::int8 << 32 |"
+  " k.oid::int8), 'ALTER TABLE ' || c.name || ' ADD CONSTRAINT ' ||"
+  " pg_catalog.quote_ident(k.conname) || ' ' ||"
+  " pg_catalog.pg_get_constraintdef(k.oid) FROM c JOIN"
+  " pg_catalog.pg_constraint k ON k.conrelid = c.oid WHERE k.contype IN ('p',"
+  " 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND (k.conislocal OR"
+  " k.coninhcount = 0) AND c.relkind IN ('r', 'p')";
 
-static const char pg_defaults[] = " UNION ALL SELECT 5, " PG_KEY(
-  "pg_attrdef",
-  "d.oid") ", 'ALTER TABLE ONLY "
-           "' || c.name || ' ALTER COLUMN ' || " PG_NAME(
-             "a.attname") " || ' SET"
-                          " DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, "
-                          "d.adrelid) FROM c JOIN"
-                          " pg_catalog.pg_attribute a ON a.attrelid = c.oid "
-                          "JOIN"
-                          " pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND "
-                          "d.adnum = a.attnum WHERE"
-                          " a.attgenerated = '' AND NOT a.attisdropped AND "
-                          "c.relkind IN ('r', 'p')"
-                          " UNION ALL SELECT CASE k.contype WHEN 'f' THEN 10 "
-                          "ELSE 6 END, " PG_KEY(
-                            "pg_constraint",
-                            "k.oid") ", 'ALTER TABLE ' || c.name ||"
-                                     " ' ADD CONSTRAINT ' || " PG_NAME(
-                                       "k.conname") " || ' ' ||"
-                                                    " pg_catalog.pg_get_"
-                                                    "constraintdef(k.oid) FROM "
-                                                    "c JOIN"
-                                                    " pg_catalog.pg_constraint "
-                                                    "k ON k.conrelid = c.oid "
-                                                    "WHERE k.contype IN ('p',"
-                                                    " 'u', 'x', 'c', 'f') AND "
-                                                    "k.conparentid = 0 AND "
-                                                    "(k.conislocal OR"
-                                                    " k.coninhcount = 0) AND "
-                                                    "c.relkind IN ('r', 'p')";
-
-static const char pg_rest[] = " UNION ALL SELECT 7, " PG_KEY(
-  "pg_class",
-  "x.oid") ","
-           " pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.oid, 0, "
-           "true),"
-           " ' ON ONLY ', ' ON ') FROM c JOIN pg_catalog.pg_index i ON "
-           "i.indrelid ="
-           " c.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE NOT"
-           " x.relispartition AND NOT EXISTS (SELECT 1 FROM "
-           "pg_catalog.pg_constraint k"
-           " WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x'))"
-           " UNION ALL SELECT 8, " PG_KEY(
-             "pg_class",
-             "c.oid") ", pg_catalog.concat("
-                      "CASE c.relkind WHEN 'm' THEN 'CREATE MATERIALIZED VIEW "
-                      "' ELSE"
-                      " 'CREATE VIEW ' END, c.name, ' WITH (' || "
-                      "pg_catalog.array_to_string("
-                      "c.reloptions, ', ') || ')', E' AS\\n', pg_catalog.rtrim("
-                      "pg_catalog.pg_get_viewdef(c.oid), ';')) FROM c WHERE "
-                      "c.relkind IN ('v',"
-                      " 'm')"
-                      " UNION ALL SELECT 11, " PG_KEY(
-                        "pg_trigger",
-                        "t.oid") ","
-                                 " pg_catalog.pg_get_triggerdef(t.oid, true) "
-                                 "|| CASE t.tgenabled WHEN 'O'"
-                                 " THEN '' ELSE E';\\nALTER TABLE ' || c.name "
-                                 "|| CASE t.tgenabled WHEN 'D'"
-                                 " THEN ' DISABLE' WHEN 'A' THEN ' ENABLE "
-                                 "ALWAYS' ELSE ' ENABLE REPLICA' END"
-                                 " || ' TRIGGER ' || " PG_NAME(
-                                   "t.tgname") " END FROM c JOIN"
-                                               " pg_catalog.pg_trigger t ON "
-                                               "t.tgrelid = c.oid WHERE NOT "
-                                               "t.tgisinternal AND"
-                                               " coalesce(pg_catalog.to_jsonb("
-                                               "t) ->> 'tgparentid', '0') = '0'"
-                                               " ORDER BY 1, 2";
+static const char pg_rest[] =
+  " UNION ALL SELECT 7, ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8"
+  " << 32 | x.oid::int8),"
+  " pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.oid, 0, true), ' ON"
+  " ONLY ', ' ON ') FROM c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid"
+  " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE NOT"
+  " x.relispartition AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k"
+  " WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) UNION ALL"
+  " SELECT 8, ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8 << 32 |"
+  " c.oid::int8), pg_catalog.concat(CASE c.relkind WHEN 'm' THEN 'CREATE"
+  " MATERIALIZED VIEW ' ELSE 'CREATE VIEW ' END, c.name, ' WITH (' ||"
+  " pg_catalog.array_to_string(c.reloptions, ', ') || ')', E' AS\\n',"
+  " pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';')) FROM c WHERE"
+  " c.relkind IN ('v', 'm') UNION ALL SELECT 11,"
+  " ('pg_catalog.pg_trigger'::pg_catalog.regclass::oid::int8 << 32 |"
+  " t.oid::int8), pg_catalog.pg_get_triggerdef(t.oid, true) || CASE"
+  " t.tgenabled WHEN 'O' THEN '' ELSE E';\\nALTER TABLE ' || c.name || CASE"
+  " t.tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE '"
+  " ENABLE REPLICA' END || ' TRIGGER ' || pg_catalog.quote_ident(t.tgname) END"
+  " FROM c JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid WHERE NOT"
+  " t.tgisinternal AND coalesce(pg_catalog.to_jsonb(t) ->> 'tgparentid', '0')"
+  " = '0' ORDER BY 1, 2";
 
 /* What is not made again, for the head of the file. */
 static const char pg_left_out[] =
@@ -313,92 +179,41 @@ static const char pg_left_out[] =
 
 /* The object that a statement of ours makes: a rule is its view, an array its
  * element, a row type its table, an index that of its constraint. */
-#define PG_MADE(class, oid)                                                                                                                                \
-  "coalesce(CASE " class                                                                                                                                   \
-    " WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN (SELECT " PG_KEY(                                                                             \
-      "pg_class", "w.ev_class") " FROM pg_catalog.pg_rewrite w WHERE w.oid"                                                                                \
-                                " = " oid ")"                                                                                                              \
-                                " WHEN "                                                                                                                   \
-                                "'pg_catalog.pg_type'::pg_catalog.regclass "                                                                               \
-                                "THEN (SELECT CASE WHEN"                                                                                                   \
-                                " r.relkind <> 'c' THEN " PG_KEY("pg_class", "r.oid") " ELSE " PG_KEY(                                                     \
-                                  "pg_type",                                                                                                               \
-                                  "e.oid") " END FROM pg_catalog.pg_type t "                                                                               \
-                                           "JOIN"                                                                                                          \
-                                           " pg_catalog.pg_type e ON e.oid = "                                                                             \
-                                           "CASE WHEN t.typcategory = 'A' AND"                                                                             \
-                                           " t.typelem <> 0 THEN t.typelem "                                                                               \
-                                           "ELSE t.oid END LEFT JOIN"                                                                                      \
-                                           " pg_catalog.pg_class r ON r.oid "                                                                              \
-                                           "= e.typrelid WHERE t.oid = " oid                                                                               \
-                                           ")"                                                                                                             \
-                                           " WHEN "                                                                                                        \
-                                           "'pg_catalog.pg_class'::pg_"                                                                                    \
-                                           "catalog.regclass THEN "                                                                                        \
-                                           "coalesce((SELECT " PG_KEY(                                                                                     \
-                                             "pg_constraint",                                                                                              \
-                                             "k.oid") " FROM "                                                                                             \
-                                                      "pg_catalog.pg_"                                                                                     \
-                                                      "constraint k WHERE"                                                                                 \
-                                                      " k.conindid = " oid                                                                                 \
-                                                      " AND k.contype IN "                                                                                 \
-                                                      "('p', 'u', 'x') LIMIT "                                                                             \
-                                                      "1), (SELECT " PG_KEY(                                                                               \
-                                                        "pg_type",                                                                                         \
-                                                        "r.reltype") " FROM "                                                                              \
-                                                                     "pg_"                                                                                 \
-                                                                     "catalog"                                                                             \
-                                                                     ".pg_"                                                                                \
-                                                                     "class "                                                                              \
-                                                                     "r "                                                                                  \
-                                                                     "WHERE "                                                                              \
-                                                                     "r.oid "                                                                              \
-                                                                     "= " oid                                                                              \
-                                                                     " AND "                                                                               \
-                                                                     "r."                                                                                  \
-                                                                     "relkind"                                                                             \
-                                                                     " = "                                                                                 \
-                                                                     "'c'))"                                                                               \
-                                                                     " WHEN "                                                                              \
-                                                                     "'pg_"                                                                                \
-                                                                     "catalog"                                                                             \
-                                                                     ".pg_"                                                                                \
-                                                                     "attrdef"                                                                             \
-                                                                     "'::pg_"                                                                              \
-                                                                     "catalog"                                                                             \
-                                                                     ".regcla"                                                                             \
-                                                                     "ss "                                                                                 \
-                                                                     "THEN "                                                                               \
-                                                                     "(SELECT"                                                                             \
-                                                                     " " PG_KEY(                                                                           \
-                                                                       "pg_"                                                                               \
-                                                                       "clas"                                                                              \
-                                                                       "s",                                                                                \
-                                                                       "d."                                                                                \
-                                                                       "adrel"                                                                             \
-                                                                       "id") " FROM pg_catalog.pg_attrdef d JOIN"                                          \
-                                                                             " pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum ="         \
-                                                                             " d.adnum WHERE d.oid = " oid                                                 \
-                                                                             " AND a.attgenerated <> '')"                                                  \
-                                                                             " WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN (SELECT " PG_KEY( \
-                                                                               "pg_type",                                                                  \
-                                                                               "k.contypid") " FROM pg_catalog.pg_constraint k WHERE"                      \
-                                                                                             " k.oid = " oid                                               \
-                                                                                             " AND k.contypid <> 0) END, " class                           \
-    "::int8 << 32 | " oid "::int8)"
+static const char pg_made[] =
+  "coalesce(CASE @ WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN"
+  " (SELECT ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8 << 32 |"
+  " w.ev_class::int8) FROM pg_catalog.pg_rewrite w WHERE w.oid = #) WHEN"
+  " 'pg_catalog.pg_type'::pg_catalog.regclass THEN (SELECT CASE WHEN r.relkind"
+  " <> 'c' THEN ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8 << 32 |"
+  " r.oid::int8) ELSE ('pg_catalog.pg_type'::pg_catalog.regclass::oid::int8 <<"
+  " 32 | e.oid::int8) END FROM pg_catalog.pg_type t JOIN pg_catalog.pg_type e"
+  " ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem"
+  " ELSE t.oid END LEFT JOIN pg_catalog.pg_class r ON r.oid = e.typrelid WHERE"
+  " t.oid = #) WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN"
+  " coalesce((SELECT"
+  " ('pg_catalog.pg_constraint'::pg_catalog.regclass::oid::int8 << 32 |"
+  " k.oid::int8) FROM pg_catalog.pg_constraint k WHERE k.conindid = # AND"
+  " k.contype IN ('p', 'u', 'x') LIMIT 1), (SELECT"
+  " ('pg_catalog.pg_type'::pg_catalog.regclass::oid::int8 << 32 |"
+  " r.reltype::int8) FROM pg_catalog.pg_class r WHERE r.oid = # AND r.relkind"
+  " = 'c')) WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN (SELECT"
+  " ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8 << 32 |"
+  " d.adrelid::int8) FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute"
+  " a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.oid = # AND"
+  " a.attgenerated <> '') WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass"
+  " THEN (SELECT ('pg_catalog.pg_type'::pg_catalog.regclass::oid::int8 << 32 |"
+  " k.contypid::int8) FROM pg_catalog.pg_constraint k WHERE k.oid = # AND"
+  " k.contypid <> 0) END, @::int8 << 32 | #::int8)";
 
-/* Below 16384 are the server's own. A sequence is owned only at the end. */
-static const char pg_edges[] =
-  "SELECT * FROM (SELECT " PG_MADE("p.classid", "p.objid") " AS a, " PG_MADE(
-    "p.refclassid",
-    "p.refobjid") " AS b FROM pg_catalog.pg_depend p"
-                  " WHERE p.objid >= 16384 AND p.refobjid >= 16384 AND NOT "
-                  "(p.deptype = 'a'"
-                  " AND p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass "
-                  "AND EXISTS"
-                  " (SELECT 1 FROM pg_catalog.pg_sequence s WHERE s.seqrelid = "
-                  "p.objid))) e"
-                  " WHERE a <> b ORDER BY a, b";
+/* Between the pieces stand the object and the one that it needs, both as made.
+ * Below 16384 are the server's own. A sequence is owned only at the end. */
+static const char *const pg_edges[] = {
+  "SELECT * FROM (SELECT ", " AS a, ",
+  " AS b FROM pg_catalog.pg_depend p WHERE p.objid >= 16384 AND p.refobjid >="
+  " 16384 AND NOT (p.deptype = 'a' AND p.classid ="
+  " 'pg_catalog.pg_class'::pg_catalog.regclass AND EXISTS (SELECT 1 FROM"
+  " pg_catalog.pg_sequence s WHERE s.seqrelid = p.objid))) e WHERE a <> b"
+  " ORDER BY a, b"};
 
 /* ---- sorting ------------------------------------------------------------- */
 
@@ -546,6 +361,37 @@ static int pg_ask(struct target *target, const char *const *sql,
   return rc;
 }
 
+/* The object of a row of pg_depend: `@` is its catalog, `#` its oid. */
+static void pg_add_made(struct fed_str *out, const char *catalog,
+                        const char *oid)
+{
+  for (const char *p = pg_made; *p; p++)
+    if (*p == '@')
+      fed_str_add(out, catalog);
+    else if (*p == '#')
+      fed_str_add(out, oid);
+    else
+      fed_str_addc(out, *p);
+}
+
+static int pg_ask_edges(struct target *target, struct pg_dump *d,
+                        struct fed_err *err)
+{
+  struct fed_str text;
+  int rc;
+
+  fed_str_init(&text, FED_STR_SQL);
+  fed_str_add(&text, pg_edges[0]);
+  pg_add_made(&text, "p.classid", "p.objid");
+  fed_str_add(&text, pg_edges[1]);
+  pg_add_made(&text, "p.refclassid", "p.refobjid");
+  fed_str_add(&text, pg_edges[2]);
+  rc = fed_str_err(&text, err);
+  if (rc == SQLITE_OK) rc = target_rows(target, text.s, pg_edge_row, d, err);
+  fed_str_release(&text);
+  return rc;
+}
+
 int dump_of_pg(struct target *target, const char *where, struct fed_str *out,
                struct fed_err *err)
 {
@@ -558,8 +404,7 @@ int dump_of_pg(struct target *target, const char *where, struct fed_str *out,
 
   if (rc == SQLITE_OK) rc = pg_ask(target, left_out, pg_left_row, out, err);
   if (rc == SQLITE_OK) rc = pg_ask(target, nodes, pg_node_row, &dump, err);
-  if (rc == SQLITE_OK)
-    rc = target_rows(target, pg_edges, pg_edge_row, &dump, err);
+  if (rc == SQLITE_OK) rc = pg_ask_edges(target, &dump, err);
   fed_str_add(out, "SET check_function_bodies = off;\n");
   if (rc == SQLITE_OK) rc = pg_sort(&dump, err);
   fed_str_add(out, "RESET check_function_bodies;\n");

@@ -213,10 +213,15 @@ struct require_opts {
 };
 
 static const struct fed_opt require_options[] = {
-  {"mode",   FED_OPT_WORD, offsetof(struct require_opts, mode),   0, 0, 0,
-   require_modes,                                                                "what to do if not all is as it should be"},
-  {"schema", FED_OPT_TEXT, offsetof(struct require_opts, schema), 0, 0, 0, NULL,
-   "a file that the schema is compared with"                                                                               },
+  {.name = "mode",
+   .type = FED_OPT_WORD,
+   .offset = offsetof(struct require_opts, mode),
+   .words = require_modes,
+   .help = "what to do if not all is as it should be"},
+  {.name = "schema",
+   .type = FED_OPT_TEXT,
+   .offset = offsetof(struct require_opts,                   schema),
+   .help = "a file that the schema is compared with"},
 };
 
 struct require {
