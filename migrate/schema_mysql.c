@@ -4,7 +4,7 @@
  */
 #include "migrate/schema.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 
@@ -155,15 +155,17 @@ static int mysql_sequence(struct target *target, struct schema_item *item,
 static int mysql_version(void *arg, const struct fed_value *row,
                          struct fed_err *err)
 {
-  char text[64];
-  int major = 0, minor = 0, patch = 0;
+  char text[64], *end = text;
+  long version = 0;
 
   (void)err;
   if (row[0].type != FED_TEXT) return SQLITE_OK;
   sqlite3_snprintf((int)sizeof text, text, "%.*s", (int)row[0].size, row[0].p);
-  sscanf(text, "%d.%d.%d", &major, &minor, &patch);
-  *(int *)arg =
-    (major * 10000 + minor * 100 + patch) * (strstr(text, "MariaDB") ? -1 : 1);
+  for (int part = 0; part < 3; part++) {
+    version = version * 100 + strtol(end, &end, 10);
+    if (*end == '.') end++;
+  }
+  *(int *)arg = (int)version * (strstr(text, "MariaDB") ? -1 : 1);
   return SQLITE_OK;
 }
 
