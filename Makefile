@@ -233,7 +233,7 @@ demo:
 bench:
 	@sh tool/deps.sh bench
 	$(sub) all benches
-	$(Q)BIN='$(BUILD)/bench' EXT='$(PRODUCT)' sh bench/run.sh
+	$(Q)BIN='$(BUILD)/bench' EXT='$(PRODUCT)' COMMAND='$(COMMAND)' sh bench/run.sh
 
 check:
 	$(sub) fmt-check

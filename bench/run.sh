@@ -3,29 +3,31 @@
 # measured. It asserts nothing.
 #
 # $EXT: the extension; $BIN: the folder of the compiled program; $DRIVERS: which
-# servers. $BENCH: which parts of "scan memory lookup join tpch". Sizes: SIZE is
-# quick or full; ROWS, KEYS, LOOKUPS, ROUNDS, SF change single ones. KEEP=DIR:
-# servers and data stay there for the next run (a short path; to end them:
-# `tclsh test/servers.tcl stop DIR; rm -rf DIR`).
+# servers. $BENCH: which parts of "scan memory lookup join tpch migrate". Sizes:
+# SIZE is quick or full; ROWS, KEYS, LOOKUPS, ROUNDS, SF, FILES, APPLIED change
+# single ones. KEEP=DIR: servers and data stay there for the next run (a short
+# path; to end them: `tclsh test/servers.tcl stop DIR; rm -rf DIR`).
 set -eu
 
 cd "$(dirname "$0")/.."
 if [ "${SIZE:-quick}" = full ]; then
-  set -- 5000000 100000 20000 5 0.1
+  set -- 5000000 100000 20000 5 0.1 1000 5000
 else
-  set -- 1000000 20000 5000 3 0.01
+  set -- 1000000 20000 5000 3 0.01 200 1000
 fi
 export ROWS="${ROWS:-$1}" KEYS="${KEYS:-$2}" LOOKUPS="${LOOKUPS:-$3}" \
-  ROUNDS="${ROUNDS:-$4}" SF="${SF:-$5}" DBFED_CONFIG=
+  ROUNDS="${ROUNDS:-$4}" SF="${SF:-$5}" FILES="${FILES:-$6}" \
+  APPLIED="${APPLIED:-$7}" DBFED_CONFIG=
 ext=$(realpath "${EXT:-dbfed.so}")
 bench=$(realpath "${BIN:-build/bench}")/bench
+command=$(realpath "${COMMAND:-dbfed}")
 drivers=" ${DRIVERS:-pg mysql sqlite} "
-parts=" ${BENCH:-scan memory lookup join tpch} "
+parts=" ${BENCH:-scan memory lookup join tpch migrate} "
 has() { case $drivers in *" $1 "*) true ;; *) false ;; esac; }
 part() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
 for p in $parts; do
-  case $p in scan | memory | lookup | join | tpch) ;; *)
-    echo "run.sh: BENCH: unknown part '$p': scan memory lookup join tpch" >&2
+  case $p in scan | memory | lookup | join | tpch | migrate) ;; *)
+    echo "run.sh: BENCH: unknown part '$p': scan memory lookup join tpch migrate" >&2
     exit 2
     ;;
   esac
@@ -44,6 +46,28 @@ trap 'exit 130' INT TERM HUP
 kinds=
 if has pg; then kinds="$kinds pg"; fi
 if has mysql; then kinds="$kinds mysql"; fi
+
+# ---- migrations: on servers that write to disk as those in production do
+if part migrate; then
+  durable=$(mktemp -d /tmp/fedXXXXXX)
+  end_durable() {
+    tclsh test/servers.tcl stop "$durable"
+    rm -rf "$durable"
+  }
+  trap 'end_durable; cleanup' EXIT
+  # shellcheck disable=SC2086
+  [ -z "$kinds" ] || FED_SERVER_DURABLE=1 \
+    tclsh test/servers.tcl start "$durable" $kinds >"$durable/env"
+  # shellcheck disable=SC2086
+  (
+    [ -z "$kinds" ] || . "$durable/env"
+    tclsh bench/migrate.tcl "$ext" "$command" "$durable" $drivers
+  )
+  end_durable
+  trap cleanup EXIT
+  if [ "$parts" = " migrate " ]; then exit 0; fi
+fi
+
 if [ ! -e "$work/env" ] && [ -n "$kinds" ]; then
   mkdir -p "$work"
   # As much memory as both servers have where nobody sets it.

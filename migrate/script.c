@@ -192,6 +192,18 @@ static int script_effect(struct script_run *run, const struct split_stmt *stmt,
   return rc;
 }
 
+/* What the row says when `n` statements are done. */
+static void script_done(struct script *script, struct history_row *row, int n,
+                        char *prefix)
+{
+  script_hash(script, n, prefix);
+  row->prefix = prefix;
+  row->done = n;
+  if (n < script->n) return;
+  row->state = HISTORY_DONE;
+  row->duration_ms = fed_clock_ms() - script->began;
+}
+
 /* A statement that can be rolled back: with its progress, one transaction. */
 static int script_plain(struct script *script, struct script_run *run, int at,
                         struct history_row *row, struct fed_err *err)
@@ -201,12 +213,10 @@ static int script_plain(struct script *script, struct script_run *run, int at,
   int rc = target_begin(target, err);
 
   script->effect[0] = 0;
-  script_hash(script, at + 1, prefix);
   if (rc == SQLITE_OK) rc = script_fresh(run, row->id, at, err);
   if (rc == SQLITE_OK) rc = script_step(script, run, at, row, err);
-  row->prefix = prefix;
   row->effect = NULL;
-  row->done = at + 1;
+  script_done(script, row, at + 1, prefix);
   if (rc == SQLITE_OK) rc = history_update(target, row, err);
   if (rc == SQLITE_OK) rc = target_commit(target, err);
   target_rollback(target);
@@ -232,7 +242,18 @@ static int script_mark(struct script_run *run, const struct history_row *row,
   return rc;
 }
 
-/* One that commits by itself, or cannot be in a transaction. */
+static bool script_is_alone(const struct script *script, int at)
+{
+  unsigned traits = script->step[at].stmt.traits;
+
+  return !(traits & SPLIT_BEGIN) &&
+         traits &
+           (SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT | SPLIT_TRANSACTION);
+}
+
+/* One that commits by itself, or cannot be in a transaction. What its object
+ * is before is in the row first; script_begin_row() has done so for the first.
+ */
 static int script_alone(struct script *script, struct script_run *run, int at,
                         struct history_row *row, struct fed_err *err)
 {
@@ -242,20 +263,18 @@ static int script_alone(struct script *script, struct script_run *run, int at,
 
   if (run->partial && run->target->kind->clear)
     rc = run->target->kind->clear(run->target, stmt, err);
-  if (rc == SQLITE_OK) rc = script_effect(run, stmt, script->effect, err);
-  script_hash(script, at, prefix);
-  row->prefix = prefix;
-  row->effect = script->effect;
-  row->done = at;
-  if (rc == SQLITE_OK) rc = script_mark(run, row, at, err);
+  if (rc == SQLITE_OK && (at || run->partial)) {
+    rc = script_effect(run, stmt, script->effect, err);
+    script_done(script, row, at, prefix);
+    row->effect = script->effect;
+    if (rc == SQLITE_OK) rc = script_mark(run, row, at, err);
+  }
   if (rc == SQLITE_OK) rc = script_step(script, run, at, row, err);
   row->effect = NULL;
-  row->prefix = NULL;
-  if (rc != SQLITE_OK) return rc;
-  script_hash(script, at + 1, prefix);
-  row->prefix = prefix;
-  row->done = at + 1;
-  rc = script_mark(run, row, at, err);
+  if (rc == SQLITE_OK) {
+    script_done(script, row, at + 1, prefix);
+    rc = script_mark(run, row, at, err);
+  }
   row->prefix = NULL;
   return rc;
 }
@@ -288,9 +307,7 @@ static int script_own(struct script *script, struct script_run *run, int *at,
     bool last = (script->step[*at].stmt.traits & SPLIT_COMMIT) != 0;
 
     if (last) {
-      script_hash(script, *at + 1, prefix);
-      row->prefix = prefix;
-      row->done = *at + 1;
+      script_done(script, row, *at + 1, prefix);
       rc = history_update(target, row, err);
       row->prefix = NULL;
     }
@@ -343,11 +360,12 @@ static int script_resume(struct script *script, struct script_run *run, int *at,
 }
 
 /* The row that tells of the progress. */
-static int script_open_row(struct script *script, struct script_run *run,
-                           struct history_row *row, int *at,
-                           struct fed_err *err)
+static int script_begin_row(struct script *script, struct script_run *run,
+                            struct history_row *row, int *at,
+                            struct fed_err *err)
 {
   struct target *target = run->target;
+  char prefix[65];
   int rc;
 
   *at = 0;
@@ -357,13 +375,23 @@ static int script_open_row(struct script *script, struct script_run *run,
     row->id = run->partial->id;
     return script_resume(script, run, at, row, err);
   }
-  rc = target_begin(target, err);
-  if (rc == SQLITE_OK) rc = script_fresh(run, run->last, -1, err);
   row->id = run->last + 1;
   row->done = 0;
+  script->effect[0] = 0;
+  if (script->n && script_is_alone(script, 0)) {
+    rc = script_effect(run, &script->step[0].stmt, script->effect, err);
+    if (rc != SQLITE_OK) return rc;
+    row->effect = script->effect;
+  }
+  script_hash(script, 0, prefix);
+  row->prefix = prefix;
+  /* A statement is a transaction; but BEGIN may be the lock. */
+  rc = target->kind->quick_begin ? target_begin(target, err) : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = script_fresh(run, run->last, -1, err);
   if (rc == SQLITE_OK) rc = history_add(target, row, err);
-  if (rc == SQLITE_OK) rc = target_commit(target, err);
+  if (rc == SQLITE_OK && target->in_tx) rc = target_commit(target, err);
   target_rollback(target);
+  row->prefix = row->effect = NULL;
   if (rc == SQLITE_OK) run->last = row->id;
   return rc;
 }
@@ -371,14 +399,12 @@ static int script_open_row(struct script *script, struct script_run *run,
 static int script_next(struct script *script, struct script_run *run, int *at,
                        struct history_row *row, struct fed_err *err)
 {
-  unsigned traits = script->step[*at].stmt.traits;
   int rc;
 
-  if (traits & SPLIT_BEGIN) return script_own(script, run, at, row, err);
-  rc =
-    traits & (SPLIT_NO_TRANSACTION | SPLIT_IMPLICIT_COMMIT | SPLIT_TRANSACTION)
-      ? script_alone(script, run, *at, row, err)
-      : script_plain(script, run, *at, row, err);
+  if (script->step[*at].stmt.traits & SPLIT_BEGIN)
+    return script_own(script, run, at, row, err);
+  rc = script_is_alone(script, *at) ? script_alone(script, run, *at, row, err)
+                                    : script_plain(script, run, *at, row, err);
   ++*at;
   return rc;
 }
@@ -409,25 +435,25 @@ static void script_failed(struct script *script, struct script_run *run,
 static int script_steps(struct script *script, struct script_run *run,
                         struct history_row *row, struct fed_err *err)
 {
-  int64_t start = fed_clock_ms();
   char prefix[65];
   int at = 0;
-  int rc = script_open_row(script, run, row, &at, err);
+  int rc;
 
+  script->began = fed_clock_ms();
+  rc = script_begin_row(script, run, row, &at, err);
   if (rc != SQLITE_OK) return rc;
   row->done = at;
   while (at < script->n && rc == SQLITE_OK)
     rc = script_next(script, run, &at, row, err);
-  row->duration_ms = fed_clock_ms() - start;
-  if (rc == SCRIPT_STALE) return rc;
+  if (rc == SCRIPT_STALE || (rc == SQLITE_OK && row->state == HISTORY_DONE))
+    return rc;
+  row->duration_ms = fed_clock_ms() - script->began;
   if (rc != SQLITE_OK) {
     script_failed(script, run, row, err);
     return rc;
   }
-  script_hash(script, script->n, prefix);
-  row->prefix = prefix;
-  row->done = script->n;
-  row->state = HISTORY_DONE;
+  /* Nothing was left to do. */
+  script_done(script, row, script->n, prefix);
   rc = history_update(run->target, row, err);
   row->prefix = NULL;
   return rc;

@@ -33,6 +33,7 @@ struct script {
   bool atomic;
   bool rebuilds;          /* drops or alters tables */
   bool sets;              /* changes the session: SET, USE ... */
+  int64_t began;          /* fed_clock_ms() */
   char effect[65];        /* of the statement that commits by itself */
   unsigned traits;        /* of all statements */
   struct sha256_ctx hash; /* of the first `nhashed` statements */

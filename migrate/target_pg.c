@@ -13,20 +13,13 @@
  */
 static int pg_restore(struct target *target, struct fed_err *err)
 {
-  static const char *const sql[] = {"SET SESSION AUTHORIZATION DEFAULT",
-                                    "RESET ALL"};
-  int rc = SQLITE_OK;
+  char sql[128] = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
+  size_t len = strlen(sql);
 
-  for (size_t i = 0; i < FED_LEN(sql) && rc == SQLITE_OK; i++)
-    rc = fed_conn_exec(target->conn, sql[i], &target->wait, err);
-  if (rc == SQLITE_OK && target->table_locks) {
-    char text[64];
-
-    snprintf(text, sizeof text, "SET lock_timeout = %lld",
+  if (target->table_locks)
+    snprintf(sql + len, sizeof sql - len, "; SET lock_timeout = %lld",
              (long long)target->lock_timeout);
-    rc = fed_conn_exec(target->conn, text, &target->wait, err);
-  }
-  return rc;
+  return fed_conn_exec(target->conn, sql, &target->wait, err);
 }
 
 static int pg_place(void *arg, const struct fed_value *row, struct fed_err *err)

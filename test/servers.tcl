@@ -8,8 +8,8 @@
 # loopback port, user `pwuser` needs the password `s3cret`. Database: fedtest.
 # Data is not synced to disk, and a stop is a kill: nobody needs it afterwards.
 #
-# Their memory is small, so that many can run; FED_SERVER_MEMORY (as 128M) is
-# for benchmarks.
+# Their memory is small, so that many can run. For benchmarks: FED_SERVER_MEMORY
+# (as 128M); FED_SERVER_DURABLE=1: a COMMIT is on disk, as in production.
 #
 # As a command (DIR: keep it short, a socket's path may have 107 bytes):
 #   tclsh servers.tcl start DIR ?pg? ?mysql?    prints `export NAME='value'`
@@ -90,6 +90,11 @@ proc servers::memory {} {
   return 32M
 }
 
+proc servers::durable {} {
+  return [expr {[info exists ::env(FED_SERVER_DURABLE)] &&
+                $::env(FED_SERVER_DURABLE) eq "1"}]
+}
+
 # Runs a server in a session of its own, so that a Ctrl-C at the terminal
 # reaches the test runner only. Returns its pid.
 proc servers::spawn {log command} {
@@ -128,12 +133,13 @@ proc servers::start_pg {dir} {
   set port [free_port]
   set command [list [program postgres] -D $data -p $port -k $dir \
     -h 127.0.0.1]
-  foreach setting {
-    fsync=off synchronous_commit=off full_page_writes=off
+  set fast {fsync=off synchronous_commit=off full_page_writes=off}
+  if {[durable]} { set fast {} }
+  foreach setting [list {*}$fast {*}{
     max_prepared_transactions=32 max_connections=64 timezone=UTC
     autovacuum_naptime=1h log_min_messages=warning
     client_min_messages=warning password_encryption=scram-sha-256
-  } {
+  }] {
     lappend command -c $setting
   }
   lappend command -c shared_buffers=[memory]B
@@ -160,8 +166,11 @@ proc servers::start_mysql {dir} {
   set tmp $dir/mysql-tmp
   file mkdir $data $tmp
   set fast [list --innodb-log-file-size=8M --innodb-buffer-pool-size=[memory] \
-    --innodb-flush-log-at-trx-commit=0 --innodb-flush-method=nosync \
-    --innodb-doublewrite=0 --aria-log-file-size=8M]
+    --aria-log-file-size=8M]
+  if {![durable]} {
+    lappend fast --innodb-flush-log-at-trx-commit=0 \
+      --innodb-flush-method=nosync --innodb-doublewrite=0
+  }
   # The accounts exist before the server first listens: the first user that
   # can connect finds everything in place.
   set accounts [open $dir/mysql-init.sql w]
