@@ -239,8 +239,9 @@ static int sq_connect(struct sq_conn *sq, const struct fed_wait *wait,
 /* Out of a transaction that began here. */
 static void sq_undo(struct sq_conn *sq)
 {
-  if (sq->in_none && !sqlite3_get_autocommit(sq->db))
-    sqlite3_exec(sq->db, "ROLLBACK", NULL, NULL, NULL);
+  if (sq->in_none && !sqlite3_get_autocommit(sq->db) &&
+      sqlite3_exec(sq->db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_INTERRUPT)
+    fed_sq_abort(sq);
   if (sq->read_only)
     sqlite3_exec(sq->db, "PRAGMA query_only=0", NULL, NULL, NULL);
   sq->in_tx = sq->read_only = false;

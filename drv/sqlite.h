@@ -61,6 +61,10 @@ int fed_sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
 int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err);
 
+/* Out of a transaction on a handle that was interrupted, where ROLLBACK is, as
+ * well. */
+void fed_sq_abort(struct sq_conn *sq);
+
 int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,
                    struct fed_err *err);

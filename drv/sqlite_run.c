@@ -1,4 +1,8 @@
 /* sqlite_run: the user's own text, and transactions. */
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
 #include "base/mem.h"
 #include "drv/sqlite.h"
 
@@ -32,8 +36,70 @@ static int sq_run_rows(struct sq_conn *sq, sqlite3_stmt *stmt,
   return rc == SQLITE_DONE ? SQLITE_OK : fed_sq_error(sq, rc, err);
 }
 
-int fed_sq_run(struct fed_conn *conn, const char *sql,
-               const struct fed_wait *wait, struct fed_err *err)
+/*
+ * A deadline on a borrowed handle, whose progress handler is the owner's: a
+ * thread waits for it, or for the end of the statement, and interrupts.
+ */
+struct sq_alarm {
+  sqlite3 *db;
+  struct timespec until;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  bool started, over, rang;
+};
+
+static void *sq_alarm_run(void *arg)
+{
+  struct sq_alarm *alarm = arg;
+  int rc = 0;
+
+  pthread_mutex_lock(&alarm->lock);
+  while (!alarm->over && rc == 0)
+    rc = pthread_cond_timedwait(&alarm->wake, &alarm->lock, &alarm->until);
+  alarm->rang = !alarm->over;
+  if (alarm->rang) sqlite3_interrupt(alarm->db);
+  pthread_mutex_unlock(&alarm->lock);
+  return NULL;
+}
+
+/* Deaf to signals: those are for the host's own threads. */
+static void sq_alarm_set(struct sq_alarm *alarm, sqlite3 *db, int64_t ms)
+{
+  pthread_condattr_t monotonic;
+  sigset_t all, old;
+
+  memset(alarm, 0, sizeof *alarm);
+  alarm->db = db;
+  alarm->until.tv_sec = (time_t)(ms / 1000);
+  alarm->until.tv_nsec = (long)(ms % 1000) * 1000000;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&alarm->wake, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  pthread_mutex_init(&alarm->lock, NULL);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  alarm->started =
+    pthread_create(&alarm->thread, NULL, sq_alarm_run, alarm) == 0;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Whether it rang. */
+static bool sq_alarm_end(struct sq_alarm *alarm)
+{
+  pthread_mutex_lock(&alarm->lock);
+  alarm->over = true;
+  pthread_cond_signal(&alarm->wake);
+  pthread_mutex_unlock(&alarm->lock);
+  if (alarm->started) pthread_join(alarm->thread, NULL);
+  pthread_mutex_destroy(&alarm->lock);
+  pthread_cond_destroy(&alarm->wake);
+  return alarm->rang;
+}
+
+static int sq_run(struct fed_conn *conn, const char *sql,
+                  const struct fed_wait *wait, struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(conn);
   sqlite3_stmt *stmt = NULL;
@@ -49,6 +115,22 @@ int fed_sq_run(struct fed_conn *conn, const char *sql,
   sqlite3_finalize(stmt);
   sq_as_user(sq, 0);
   return rc;
+}
+
+int fed_sq_run(struct fed_conn *conn, const char *sql,
+               const struct fed_wait *wait, struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(conn);
+  struct sq_alarm alarm;
+  int rc;
+
+  if (!sq->borrowed || wait->deadline == FED_WAIT_FOREVER)
+    return sq_run(conn, sql, wait, err);
+  sq_alarm_set(&alarm, sq->db, wait->deadline);
+  rc = sq_run(conn, sql, wait, err);
+  if (!sq_alarm_end(&alarm) || rc != SQLITE_INTERRUPT) return rc;
+  fed_err_clear(err);
+  return fed_err_set(err, SQLITE_BUSY, "timed out waiting for rows");
 }
 
 /* ---- transactions ------------------------------------------------------ */
@@ -113,8 +195,30 @@ int fed_sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
   return sq_end(conn, "COMMIT", wait, err);
 }
 
+/*
+ * Until the statement that called us has ended, every other one is interrupted,
+ * ROLLBACK as well. But one that writes takes its transaction along, and VACUUM
+ * counts as one; it can still be prepared, as the parser looks at blanks and at
+ * the end of the text only. Not interrupted, it would be refused here.
+ */
+void fed_sq_abort(struct sq_conn *sq)
+{
+  sqlite3_stmt *stmt = NULL;
+
+  if (sqlite3_prepare_v2(sq->db, "VACUUM;", -1, &stmt, NULL) == SQLITE_OK)
+    sqlite3_step(stmt);
+  sqlite3_finalize(stmt);
+}
+
 int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err)
 {
-  return sq_end(conn, "ROLLBACK", wait, err);
+  int rc = sq_end(conn, "ROLLBACK", wait, err);
+
+  if (rc != SQLITE_INTERRUPT) return rc;
+  fed_sq_abort(sq_of(conn));
+  if (!sqlite3_get_autocommit(sq_of(conn)->db)) return rc;
+  fed_err_clear(err);
+  sq_of(conn)->in_tx = false;
+  return SQLITE_OK;
 }

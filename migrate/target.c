@@ -57,8 +57,10 @@ static int target_connect(struct target *target, sqlite3 *local,
   struct fed_err unknown = FED_ERR_INIT;
   struct fed_server *server = NULL;
 
-  if (!sqlite3_stricmp(target->name, "main"))
+  if (!sqlite3_stricmp(target->name, "main")) {
+    target->local = local;
     return fed_sqlite_borrow(&target->conn, local, err);
+  }
   if (path && fed_server_find(target->name, &server, &unknown) != SQLITE_OK)
     return target_attached(target, path, err);
   fed_server_unref(server);
@@ -256,7 +258,8 @@ int target_restore(struct target *target, int rc, struct fed_err *err)
 {
   struct fed_err ignored = FED_ERR_INIT;
 
-  if (!target->kind->restore || target->conn->broken) return rc;
+  /* SQLite's is broken where it has ended a transaction by itself. */
+  if (target->conn->broken && !target->kind->quick_begin) return rc;
   if (rc == SQLITE_OK) return target->kind->restore(target, err);
   target->kind->restore(target, &ignored);
   return rc;

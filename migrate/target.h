@@ -65,6 +65,7 @@ struct target {
   const struct target_kind *kind;
   char *name; /* "main", "shop" */
   struct fed_conn *conn;
+  sqlite3 *local;            /* of main: the caller's; else NULL */
   struct fed_wait wait;      /* of the caller */
   int64_t statement_timeout; /* in ms; 0 none */
   int64_t lock_timeout;      /* of the lock against other runs; < 0 none */
@@ -76,7 +77,7 @@ struct target {
   bool locked;
   bool in_tx;         /* in a transaction of ours */
   int64_t violations; /* begin_check's count */
-  bool foreign_keys;  /* begin_check switched them off */
+  bool foreign_keys;  /* of SQLite, as they were */
 };
 
 /*

@@ -10,13 +10,6 @@
 #include "migrate/schema.h"
 #include "migrate/target.h"
 
-static int lite_prepare(struct target *target, struct fed_err *err)
-{
-  target->table = fed_strdup("\"main\".dbfed_migration");
-  target->where = fed_strdup("main");
-  return target->table && target->where ? SQLITE_OK : fed_err_nomem(err);
-}
-
 static int lite_got(void *arg, const struct fed_value *row, struct fed_err *err)
 {
   (void)err;
@@ -31,12 +24,30 @@ static int lite_violations(struct target *target, int64_t *out,
                       NULL, 0, lite_got, out, err);
 }
 
+/* On the user's handle without a statement: that would be interrupted, too. */
 static int lite_foreign_keys(struct target *target, bool on,
                              struct fed_err *err)
 {
-  return fed_conn_exec(
-    target->conn, on ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF",
-    &target->wait, err);
+  if (!target->local)
+    return fed_conn_exec(target->conn,
+                         on ? "PRAGMA foreign_keys = ON"
+                            : "PRAGMA foreign_keys = OFF",
+                         &target->wait, err);
+  sqlite3_db_config(target->local, SQLITE_DBCONFIG_ENABLE_FKEY, on, NULL);
+  return SQLITE_OK;
+}
+
+static int lite_prepare(struct target *target, struct fed_err *err)
+{
+  int64_t on = 0;
+  int rc = target_query(target, "SELECT foreign_keys FROM pragma_foreign_keys",
+                        NULL, 0, lite_got, &on, err);
+
+  if (rc != SQLITE_OK) return rc;
+  target->foreign_keys = on;
+  target->table = fed_strdup("\"main\".dbfed_migration");
+  target->where = fed_strdup("main");
+  return target->table && target->where ? SQLITE_OK : fed_err_nomem(err);
 }
 
 /*
@@ -47,15 +58,9 @@ static int lite_foreign_keys(struct target *target, bool on,
  */
 static int lite_begin_check(struct target *target, struct fed_err *err)
 {
-  int64_t on = 0;
   int rc = lite_violations(target, &target->violations, err);
 
-  if (rc == SQLITE_OK)
-    rc = target_query(target, "SELECT foreign_keys FROM pragma_foreign_keys",
-                      NULL, 0, lite_got, &on, err);
-  if (rc != SQLITE_OK || !on) return rc;
-  target->foreign_keys = true;
-  return lite_foreign_keys(target, false, err);
+  return rc == SQLITE_OK ? lite_foreign_keys(target, false, err) : rc;
 }
 
 static int lite_end_check(struct target *target, struct fed_err *err)
@@ -72,13 +77,11 @@ static int lite_end_check(struct target *target, struct fed_err *err)
   return rc;
 }
 
-/* Also where the script itself set it, as scripts for other tools do. */
+/* Also where the script itself set it, as scripts for other tools do; and if it
+ * was interrupted. */
 static int lite_restore(struct target *target, struct fed_err *err)
 {
-  bool on = target->foreign_keys;
-
-  target->foreign_keys = false;
-  return on ? lite_foreign_keys(target, true, err) : SQLITE_OK;
+  return lite_foreign_keys(target, target->foreign_keys, err);
 }
 
 static const char *const lite_sets[] = {"attach|detach|pragma", NULL};
