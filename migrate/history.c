@@ -21,7 +21,8 @@ static const char *const history_actions[HISTORY_ACTIONS] = {
 static const char *const history_states[HISTORY_STATES] = {
   [HISTORY_DONE] = "done",
   [HISTORY_RUNNING] = "running",
-  [HISTORY_FAILED] = "failed"};
+  [HISTORY_FAILED] = "failed",
+  [HISTORY_REFUSED] = "refused"};
 
 const char *history_action_name(enum history_action action)
 {
@@ -165,7 +166,8 @@ static int history_sum_up(struct history *history, struct fed_err *err)
   history->now = fed_calloc((size_t)history->nrow + 1, sizeof *history->now);
   if (!history->now) return fed_err_nomem(err);
   for (int i = 0; i < history->nrow; i++)
-    if (history->row[i].id > 0) history->now[n++] = &history->row[i];
+    if (history->row[i].id > 0 && history->row[i].state != HISTORY_REFUSED)
+      history->now[n++] = &history->row[i];
   qsort(history->now, (size_t)n, sizeof *history->now, history_cmp);
   for (int i = 0; i < n; i++) {
     const struct history_row *row = history->now[i];

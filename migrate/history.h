@@ -27,6 +27,8 @@ enum history_state {
   HISTORY_DONE,
   HISTORY_RUNNING, /* or the process that ran it is gone */
   HISTORY_FAILED,
+  HISTORY_REFUSED, /* at its first statement: nothing is done, and the row is
+                    * there to be read only */
   HISTORY_STATES
 };
 

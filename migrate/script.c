@@ -218,7 +218,8 @@ static int script_plain(struct script *script, struct script_run *run, int at,
   row->effect = NULL;
   script_done(script, row, at + 1, prefix);
   if (rc == SQLITE_OK) rc = history_update(target, row, err);
-  if (rc == SQLITE_OK) rc = target_commit(target, err);
+  if (rc == SQLITE_OK && (rc = target_commit(target, err)) != SQLITE_OK)
+    script_blame(script, at, err); /* a deferred constraint */
   target_rollback(target);
   row->prefix = NULL;
   if (rc != SQLITE_OK) row->done = at;
@@ -409,6 +410,27 @@ static int script_next(struct script *script, struct script_run *run, int *at,
   return rc;
 }
 
+/*
+ * Was the first statement refused, without a trace? One that commits by itself
+ * may leave some: an index that is not valid, one of two tables dropped. On
+ * MySQL there are tables without transactions, so there it must have been
+ * refused before it began (SQLSTATE 42...).
+ */
+static bool script_left_nothing(const struct script *script,
+                                const struct script_run *run,
+                                const struct history_row *row,
+                                const struct fed_err *err)
+{
+  const struct script_step *first = &script->step[0];
+
+  if (row->done || run->partial || script->calls || first->may_commit)
+    return false;
+  if (run->target->kind->split != SPLIT_MYSQL)
+    return (err->native || err->sqlstate[0]) && !script->effect[0];
+  return !strncmp(err->sqlstate, "42", 2) &&
+         !(first->stmt.traits & (SPLIT_DESTRUCTIVE | SPLIT_TRANSACTION));
+}
+
 /* The failure is kept beside what was done, if the server still answers. Where
  * it was not the server that refused, the statement may have taken effect. */
 static void script_failed(struct script *script, struct script_run *run,
@@ -420,7 +442,8 @@ static void script_failed(struct script *script, struct script_run *run,
   script_hash(script, (int)row->done, prefix);
   row->prefix = prefix;
   row->effect = err->native || err->sqlstate[0] ? NULL : script->effect;
-  row->state = HISTORY_FAILED;
+  row->state = script_left_nothing(script, run, row, err) ? HISTORY_REFUSED
+                                                          : HISTORY_FAILED;
   row->error = err->msg;
   if (!run->target->conn->broken && !run->target->conn->unsettled)
     script_mark(run, row, row->done, &ignored);
@@ -462,7 +485,11 @@ static int script_steps(struct script *script, struct script_run *run,
 int script_execute(struct script *script, struct script_run *run,
                    struct history_row *row, struct fed_err *err)
 {
-  if (script->atomic && !run->partial)
-    return script_atomic(script, run, row, err);
-  return script_steps(script, run, row, err);
+  int rc = script->atomic && !run->partial
+             ? script_atomic(script, run, row, err)
+             : script_steps(script, run, row, err);
+
+  if (rc != SQLITE_OK && strncmp(err->msg, script->path, strlen(script->path)))
+    fed_err_prefix(err, "%s: ", script->path);
+  return rc;
 }

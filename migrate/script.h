@@ -34,6 +34,7 @@ struct script {
   bool rebuilds;          /* drops or alters tables */
   bool sets;              /* changes the session: SET, USE ... */
   int64_t began;          /* fed_clock_ms() */
+  bool calls;             /* functions of the host */
   char effect[65];        /* of the statement that commits by itself */
   unsigned traits;        /* of all statements */
   struct sha256_ctx hash; /* of the first `nhashed` statements */

@@ -126,6 +126,7 @@ static int script_part(struct script *script, const struct source_part *part,
 
     if (!step) return fed_err_nomem(err);
     step->call = part->call;
+    script->calls = true;
     step->stmt.line = part->line;
     step->stmt.column = 1;
     return SQLITE_OK;
