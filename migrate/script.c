@@ -33,8 +33,6 @@ static void script_blame(const struct script *script, int at,
   int line, column;
 
   script_place(&step->stmt, err->position, &line, &column);
-  if (strstr(err->msg, "cannot VACUUM - SQL statements in progress"))
-    fed_err_suffix(err, ": the one that called this is; give VACUUM by itself");
   fed_err_prefix(err, "%s:%d:%d: ", script->path, line, column);
 }
 
@@ -482,13 +480,33 @@ static int script_steps(struct script *script, struct script_run *run,
   return rc;
 }
 
+/* On the connection of the one who called, that call is a statement that
+ * goes on; nothing of the script is to be done then. */
+static int script_vacuums(const struct script *script,
+                          const struct target *target, struct fed_err *err)
+{
+  for (int i = 0; i < script->n && target->local; i++)
+    if (!script->step[i].call &&
+        split_like(SPLIT_SQLITE, script->step[i].stmt.sql,
+                   script->step[i].stmt.size, "vacuum"))
+      return fed_err_set(err, SQLITE_ERROR,
+                         "%s:%d:%d: VACUUM cannot run on the connection that "
+                         "asks for it by a SELECT: give the file as a server, "
+                         "SELECT fed_server('app', 'sqlite:FILE'), and "
+                         "SELECT migrate_up('app')",
+                         script->path, script->step[i].stmt.line,
+                         script->step[i].stmt.column);
+  return SQLITE_OK;
+}
+
 int script_execute(struct script *script, struct script_run *run,
                    struct history_row *row, struct fed_err *err)
 {
-  int rc = script->atomic && !run->partial
-             ? script_atomic(script, run, row, err)
-             : script_steps(script, run, row, err);
+  int rc = script_vacuums(script, run->target, err);
 
+  if (rc == SQLITE_OK)
+    rc = script->atomic && !run->partial ? script_atomic(script, run, row, err)
+                                         : script_steps(script, run, row, err);
   if (rc != SQLITE_OK && strncmp(err->msg, script->path, strlen(script->path)))
     fed_err_prefix(err, "%s: ", script->path);
   return rc;

@@ -214,30 +214,72 @@ static int script_blocks(struct script *script, struct fed_err *err)
   return SQLITE_OK;
 }
 
+static bool script_like(const struct target_kind *kind,
+                        const struct script_step *step, const char *pattern)
+{
+  return !step->call &&
+         split_like(kind->split, step->stmt.sql, step->stmt.size, pattern);
+}
+
 /* Any of the patterns, up to an empty one. */
 static bool script_is(const struct target_kind *kind,
                       const struct script_step *step,
                       const char *const *patterns)
 {
   for (; *patterns; patterns++)
-    if (!step->call &&
-        split_like(kind->split, step->stmt.sql, step->stmt.size, *patterns))
-      return true;
+    if (script_like(kind, step, *patterns)) return true;
   return false;
 }
 
-static int script_keeps_lock(const struct script *script,
-                             const struct target_kind *kind,
-                             struct fed_err *err)
+static int script_refused(const struct script *script,
+                          const struct target_kind *kind, struct fed_err *err)
 {
   for (int i = 0; i < script->n; i++)
-    if (script_is(kind, &script->step[i], kind->unlocks))
-      return fed_err_set(err, SQLITE_ERROR,
-                         "%s:%d:%d: this would give up the lock that keeps "
-                         "other runs of migrations away: leave it out",
-                         script->path, script->step[i].stmt.line,
-                         script->step[i].stmt.column);
+    for (const struct target_refusal *r = kind->refused; r->pattern; r++)
+      if (script_like(kind, &script->step[i], r->pattern))
+        return fed_err_set(err, SQLITE_ERROR, "%s:%d:%d: %s", script->path,
+                           script->step[i].stmt.line,
+                           script->step[i].stmt.column, r->why);
   return SQLITE_OK;
+}
+
+/* ---- dumps of MySQL ------------------------------------------------------ */
+
+/* Between a dump's LOCK TABLES and UNLOCK TABLES: each is whole by itself, so
+ * the locks only make it faster. */
+static const char *const script_dumped[] = {
+  "insert|replace ?ignore into * values|value",
+  "alter table _ disable|enable keys", "set ?session|local autocommit",
+  "commit", NULL};
+
+/* The locks would hide our history, and any BEGIN gives them up. Others than a
+ * dump's are refused. */
+static void script_dump_locks(struct script *script,
+                              const struct target_kind *kind)
+{
+  for (int i = 0, end; i < script->n; i++) {
+    if (!script_like(kind, &script->step[i], "lock table|tables")) continue;
+    for (end = i + 1; end < script->n; end++)
+      if (!script_is(kind, &script->step[end], script_dumped)) break;
+    if (end == script->n ||
+        !script_like(kind, &script->step[end], "unlock table|tables"))
+      continue;
+    script_drop(script, end);
+    script_drop(script, i--);
+  }
+}
+
+/* Without a ROLLBACK it makes no difference to what is done in the end, and
+ * each statement is kept with its progress. */
+static void script_dump_autocommit(struct script *script,
+                                   const struct target_kind *kind)
+{
+  for (int i = 0; i < script->n; i++)
+    if (script_like(kind, &script->step[i], "rollback ~to")) return;
+  for (int i = script->n - 1; i >= 0; i--)
+    if (script_like(kind, &script->step[i],
+                    "set ?session|local autocommit =|:= ~,"))
+      script_drop(script, i);
 }
 
 static void script_look(struct script *script, const struct target_kind *kind)
@@ -283,7 +325,11 @@ int script_load(struct script *out, const struct source_script *source,
   for (int i = 0; i < source->npart && rc == SQLITE_OK; i++)
     rc = script_part(out, &source->part[i], kind, var, nvar, err);
   if (rc == SQLITE_OK) rc = script_client(out, err);
-  if (rc == SQLITE_OK) rc = script_keeps_lock(out, kind, err);
+  if (rc == SQLITE_OK && kind->split == SPLIT_MYSQL) {
+    script_dump_locks(out, kind);
+    script_dump_autocommit(out, kind);
+  }
+  if (rc == SQLITE_OK) rc = script_refused(out, kind, err);
   if (rc == SQLITE_OK) {
     script_look(out, kind);
     script_begin(out);

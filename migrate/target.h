@@ -18,6 +18,16 @@
 struct target;
 struct schema;
 
+/* A statement that a script may not have: it would take the lock, the history
+ * or a transaction out of our hands. */
+struct target_refusal {
+  const char *pattern; /* of split_like() */
+  const char *why;     /* and what to do */
+};
+#define TARGET_UNLOCKS                                                         \
+  "this would give up the lock that keeps other runs of migrations away: "     \
+  "leave it out"
+
 /* One kind of server. */
 struct target_kind {
   const char *driver; /* fed_driver's name; also in names of files, sections */
@@ -34,9 +44,9 @@ struct target_kind {
   /* Undo what a script did to the session (SET ...). */
   int (*restore)(struct target *target, struct fed_err *err);
   /* Patterns of split_like(), up to NULL: statements that change the session
-   * for those after them; that run what is not seen here, and may commit; that
-   * give up our lock. */
-  const char *const *sets, *const *may_commit, *const *unlocks;
+   * for those after them; that run what is not seen here, and may commit. */
+  const char *const *sets, *const *may_commit;
+  const struct target_refusal *refused; /* up to one without a pattern */
   /*
    * Before a script whose statements rebuild tables, and after it, before its
    * COMMIT: violations that it made are an error. NULL: the server checks.

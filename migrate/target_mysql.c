@@ -266,8 +266,24 @@ static int mysql_effect(struct target *target, const struct split_stmt *stmt,
 static const char *const mysql_sets[] = {
   "set !global|persist|password|default|statement", "use|prepare", NULL};
 static const char *const mysql_may_commit[] = {"call|execute", NULL};
-static const char *const mysql_unlocks[] = {"select|do|set * release_all_locks",
-                                            NULL};
+#define MYSQL_LOCKS                                                            \
+  "this would lock the history of migrations away as well: leave it out"
+/* clang-format off */
+static const struct target_refusal mysql_refused[] = {
+  {"select|do|set * release_all_locks", TARGET_UNLOCKS},
+  {"lock table|tables", "only the tables named would be left to this session, "
+   "not the history of migrations: lock rows with SELECT ... FOR UPDATE"},
+  {"lock instance", MYSQL_LOCKS},
+  {"backup stage|lock", MYSQL_LOCKS},
+  {"flush * with read lock", MYSQL_LOCKS},
+  {"flush * for export", MYSQL_LOCKS},
+  {"xa start|begin|end|prepare", "the history of migrations cannot be written "
+   "inside it: write BEGIN and COMMIT"},
+  {"set * autocommit =|:=", "what is to be one transaction must show: write "
+   "BEGIN and COMMIT"},
+  {NULL, NULL},
+};
+/* clang-format on */
 
 const struct target_kind target_mysql = {
   .driver = "mysql",
@@ -284,7 +300,7 @@ const struct target_kind target_mysql = {
             "AND table_name = 'dbfed_migration'",
   .sets = mysql_sets,
   .may_commit = mysql_may_commit,
-  .unlocks = mysql_unlocks,
+  .refused = mysql_refused,
   .prepare = mysql_prepare,
   .try_lock = mysql_try_lock,
   .unlock = mysql_unlock,

@@ -205,8 +205,13 @@ static int pg_clear(struct target *target, const struct split_stmt *stmt,
 static const char *const pg_sets[] = {"set|reset",
                                       "select ?pg_catalog ?. set_config", NULL};
 static const char *const pg_none[] = {NULL};
-static const char *const pg_unlocks[] = {
-  "discard all", "select * pg_advisory_unlock_all", NULL};
+static const struct target_refusal pg_refused[] = {
+  {"discard all",                     TARGET_UNLOCKS                        },
+  {"select * pg_advisory_unlock_all", TARGET_UNLOCKS                        },
+  {"prepare transaction",             "nobody would know whether it is done: end the "
+                          "transaction with COMMIT"},
+  {NULL,                              NULL                                  },
+};
 
 const struct target_kind target_pg = {
   .driver = "pg",
@@ -227,7 +232,7 @@ const struct target_kind target_pg = {
   .clear = pg_clear,
   .sets = pg_sets,
   .may_commit = pg_none,
-  .unlocks = pg_unlocks,
+  .refused = pg_refused,
   .schema = schema_of_pg,
   .dump = dump_of_pg,
 };

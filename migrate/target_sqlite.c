@@ -86,6 +86,9 @@ static int lite_restore(struct target *target, struct fed_err *err)
 
 static const char *const lite_sets[] = {"attach|detach|pragma", NULL};
 static const char *const lite_none[] = {NULL};
+static const struct target_refusal lite_refused[] = {
+  {NULL, NULL}
+};
 
 const struct target_kind target_sqlite = {
   .driver = "sqlite",
@@ -101,7 +104,7 @@ const struct target_kind target_sqlite = {
   .quick_begin = true,
   .sets = lite_sets,
   .may_commit = lite_none,
-  .unlocks = lite_none,
+  .refused = lite_refused,
   .prepare = lite_prepare,
   .restore = lite_restore,
   .begin_check = lite_begin_check,
