@@ -110,6 +110,23 @@ const char *source_dialect(const char *word, size_t size)
   return NULL;
 }
 
+/* The same; one that is not ours has its name too, and is nobody's here. */
+static const char *name_dialect(const char *word, size_t size)
+{
+  static const char *const others[] = {
+    "h2",        "hsqldb",      "derby",     "oracle",
+    "sqlserver", "mssql",       "db2",       "firebird",
+    "redshift",  "cockroachdb", "snowflake", "cockroach",
+    "spanner",   "clickhouse",  "informix",  "sybase",
+  };
+  const char *dialect = source_dialect(word, size);
+
+  for (size_t i = 0; i < FED_LEN(others) && !dialect; i++)
+    if (strlen(others[i]) == size && strncasecmp(others[i], word, size) == 0)
+      dialect = others[i];
+  return dialect;
+}
+
 /* ---- a name, cut from behind ------------------------------------------- */
 
 struct name_cut {
@@ -135,31 +152,21 @@ static void name_take_dialect(struct name_cut *cut)
   const char *dialect;
 
   if (!dot) return;
-  dialect = source_dialect(dot + 1, cut->n - (size_t)(dot - cut->s) - 1);
+  dialect = name_dialect(dot + 1, cut->n - (size_t)(dot - cut->s) - 1);
   if (!dialect) return;
   cut->dialect = dialect;
   cut->n = (size_t)(dot - cut->s);
 }
 
 /* The dialect of a path by the folders it is in, as Flyway's {vendor} has
- * them; one that is not ours has its name too, and is nobody's here. */
+ * them. */
 static const char *name_folder_dialect(const char *path)
 {
-  static const char *const others[] = {
-    "h2",        "hsqldb",      "derby",     "oracle",
-    "sqlserver", "mssql",       "db2",       "firebird",
-    "redshift",  "cockroachdb", "snowflake", "cockroach",
-    "spanner",   "clickhouse",  "informix",  "sybase",
-  };
   const char *found = NULL, *slash;
 
   for (; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
-    size_t n = (size_t)(slash - path);
-    const char *dialect = source_dialect(path, n);
+    const char *dialect = name_dialect(path, (size_t)(slash - path));
 
-    for (size_t i = 0; i < FED_LEN(others) && !dialect; i++)
-      if (strlen(others[i]) == n && strncasecmp(others[i], path, n) == 0)
-        dialect = others[i];
     if (dialect) found = dialect;
   }
   return found;
