@@ -18,7 +18,7 @@ struct adopt_tool {
 /* clang-format off */
 static const struct adopt_tool adopt_tools[] = {
   {"golang-migrate",
-   "SELECT version FROM schema_migrations WHERE NOT dirty", true, false},
+   "SELECT version, dirty FROM schema_migrations", true, false},
   {"dbmate",
    "SELECT version FROM schema_migrations", false, false},
   {"goose",
@@ -40,6 +40,7 @@ struct adopt {
   const struct adopt_tool *tool;
   char (*version)[SOURCE_VERSION_MAX]; /* canonical */
   int n, room;
+  bool dirty; /* golang-migrate does not know how far that version is */
 };
 
 static int adopt_row(void *arg, const struct fed_value *row,
@@ -66,6 +67,8 @@ static int adopt_row(void *arg, const struct fed_value *row,
   rc = source_version_parse(text, adopt->version[adopt->n], err);
   if (rc == SQLITE_OK && adopt->tool->dates)
     source_version_diesel(adopt->version[adopt->n]);
+  if (adopt->tool->only_last && row[1].type == FED_INT && row[1].i)
+    adopt->dirty = true;
   adopt->n++;
   return rc;
 }
@@ -81,6 +84,12 @@ static int adopt_find(struct adopt *adopt, struct fed_err *err)
     adopt->n = 0;
     rc = target_query(adopt->m->target, adopt->tool->sql, NULL, 0, adopt_row,
                       adopt, &absent);
+    if (rc == SQLITE_OK && adopt->dirty)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "target '%s': version %s is dirty in the history of "
+                         "golang-migrate: set it right, tell it by 'migrate "
+                         "force', and adopt then",
+                         adopt->m->target->name, adopt->version[0]);
     if (rc == SQLITE_OK) return SQLITE_OK;
     if (adopt->m->target->conn->broken || rc == SQLITE_INTERRUPT ||
         rc == SQLITE_NOMEM) {
