@@ -312,8 +312,12 @@ int fed_opt_unknown(const struct fed_opt *table, int n, const char *arg,
   fed_opt_split(arg, key, sizeof key);
   if (!key[0])
     return fed_err_set(err, SQLITE_ERROR,
-                       "malformed option%s%s: write 'name=value'",
-                       *of ? " " : "", of);
+                       "malformed option%s%s: write 'name=value'%s",
+                       *of ? " " : "", of,
+                       strstr(arg, "://") || !strncmp(arg, "sqlite:", 7)
+                         ? "; a URL is for fed_server(name, url), and the name "
+                           "is used from then on"
+                         : "");
   fed_str_init(&names, 800);
   for (int i = 0; i < n; i++) {
     if (opt_nearer(key, table[i].name, &best)) near = table[i].name;

@@ -111,8 +111,11 @@ int cli_open(struct cli *cli, const char *file, bool create)
     sqlite3_progress_handler(db, MAIN_STEPS, main_progress, NULL);
     return CLI_DONE;
   }
-  cli_fail("'%s': %s", file,
-           db ? sqlite3_errmsg(db) : sqlite3_errstr(SQLITE_NOMEM));
+  cli_fail("'%s': %s%s", file,
+           db ? sqlite3_errmsg(db) : sqlite3_errstr(SQLITE_NOMEM),
+           !create && access(file, F_OK) != 0
+             ? ": there is none; 'migrate up' makes it"
+             : "");
   sqlite3_close(db);
   return CLI_FAILED;
 }

@@ -233,7 +233,7 @@ static const struct {
 
   {PG, CLIENT, "copy * from stdin"},
   {PG, CLIENT, "copy * to stdout"},
-  {PG | MYSQL, CLIENT, "\\"},
+  {PG | MYSQL | SQLITE, CLIENT, "\\"},
   {MYSQL, CLIENT, token_mysql_commands},
   {MYSQL, CLIENT, "load data|xml ?concurrent|low_priority local"},
   {SQLITE, CLIENT, "."},

@@ -18,9 +18,14 @@ static int migrate_variable(struct migrate *m, const char *arg,
                             struct fed_err *err)
 {
   const char *equals = strchr(arg, '=');
-  struct script_variable *var =
-    fed_realloc(m->var, (size_t)(m->nvar + 1) * sizeof *var);
+  struct script_variable *var;
 
+  if (!equals)
+    return fed_err_set(err, SQLITE_ERROR,
+                       "variable '%.60s' has no value: give it as "
+                       "'var.%.60s=...'",
+                       arg + 4, arg + 4);
+  var = fed_realloc(m->var, (size_t)(m->nvar + 1) * sizeof *var);
   if (!var) return fed_err_nomem(err);
   m->var = var;
   var[m->nvar].name = fed_strndup(arg + 4, (size_t)(equals - arg - 4));
@@ -37,7 +42,7 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
 
   fed_opt_defaults(migrate_options, migrate_noptions, &m->opts);
   for (int i = 0; i < n && rc == SQLITE_OK; i++)
-    rc = !strncmp(args[i], "var.", 4) && strchr(args[i], '=')
+    rc = !strncmp(args[i], "var.", 4)
            ? migrate_variable(m, args[i], err)
            : fed_opt_parse(migrate_options, migrate_noptions, &m->opts, args[i],
                            NULL, err);
@@ -71,9 +76,12 @@ static void migrate_names(const struct migrate *m, struct fed_str *out)
     fed_str_addf(out, ", and %d more", m->ndone - MIGRATE_NAMED);
 }
 
-/* The name of a migration as errors show it. */
-static void migrate_blame(const struct migrate *m, struct fed_err *err)
+/* The file as errors show it: most begin with its path in the directory. */
+static void migrate_blame(const struct migrate *m, const char *path,
+                          struct fed_err *err)
 {
+  if (strncmp(err->msg, path, strlen(path)) != 0)
+    fed_err_prefix(err, "%s: ", path);
   fed_err_prefix(err, "target '%s': %s/", m->target->name, migrate_dir(m));
 }
 
@@ -84,7 +92,9 @@ static int migrate_guard(const struct migrate *m, const struct script *script,
   for (int i = 0; i < script->n; i++)
     if (script->step[i].stmt.traits & SPLIT_DESTRUCTIVE)
       return fed_err_set(
-        err, SQLITE_ERROR, "%s:%d:%d: refused by guard=destructive: %.*s",
+        err, SQLITE_ERROR,
+        "%s:%d:%d: refused by guard=destructive: %.*s; if it is meant, run "
+        "this one without the guard",
         script->path, script->step[i].stmt.line, script->step[i].stmt.column,
         script->step[i].stmt.size > 60 ? 60 : (int)script->step[i].stmt.size,
         script->step[i].stmt.sql);
@@ -125,7 +135,7 @@ static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
     m->history.last = run.last;
     migrate_note(m, plan_version(item), plan_name(item));
   } else if (rc != SCRIPT_STALE)
-    migrate_blame(m, err);
+    migrate_blame(m, up ? file->up.path : file->down.path, err);
   return rc;
 }
 
@@ -453,7 +463,9 @@ static int migrate_check(struct migrate *m, struct fed_err *err)
              ? plan_check(&m->plan, &m->opts.allow, err)
              : SQLITE_OK;
 
-  if (rc != SQLITE_OK) fed_err_prefix(err, "target '%s': ", m->target->name);
+  if (rc != SQLITE_OK)
+    fed_err_prefix(err, "target '%s', files in '%s': ", m->target->name,
+                   migrate_dir(m));
   return rc;
 }
 
@@ -472,6 +484,16 @@ static int migrate_act(struct migrate *m, struct fed_err *err)
   return rc;
 }
 
+static int migrate_history_table(struct migrate *m, struct fed_err *err)
+{
+  int rc = history_create(m->target, err);
+
+  if (rc != SQLITE_OK)
+    fed_err_prefix(err, "target '%s': cannot make the table dbfed_migration: ",
+                   m->target->name);
+  return rc;
+}
+
 /* Another process may be quicker, where BEGIN is the lock: look again. */
 static int migrate_target(struct migrate *m, const char *name,
                           struct fed_err *err)
@@ -482,7 +504,7 @@ static int migrate_target(struct migrate *m, const char *name,
   if (rc != SQLITE_OK || migrate_is_idle(m)) return rc;
   if (!m->opts.dry_run) {
     rc = target_lock(m->target, err);
-    if (rc == SQLITE_OK) rc = history_create(m->target, err);
+    if (rc == SQLITE_OK) rc = migrate_history_table(m, err);
     if (rc == SQLITE_OK) rc = migrate_look(m, err);
   }
   while (rc == SQLITE_OK) {
@@ -511,7 +533,10 @@ static void migrate_line(struct migrate *m, const char *name)
   const struct migrate_deed *deed = &migrate_deeds[m->verb];
 
   fed_str_addf(m->report, "%s%s: ", m->report->len ? "\n" : "", name);
-  if (!m->ndone)
+  if (!m->ndone && !m->source->nfile)
+    fed_str_addf(m->report, "nothing to do: no migrations in '%s'",
+                 migrate_dir(m));
+  else if (!m->ndone)
     fed_str_addf(m->report, "nothing to do%s%s",
                  *migrate_newest(m) ? ", at " : "", migrate_newest(m));
   else {

@@ -114,7 +114,7 @@ static int script_cut(struct script *script, const struct source_part *part,
     }
   }
   if (rc == SQLITE_DONE) return SQLITE_OK;
-  fed_err_prefix(err, "%s: ", script->path);
+  fed_err_prefix(err, "%s:", script->path);
   return rc;
 }
 

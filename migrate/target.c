@@ -1,5 +1,7 @@
 #include "migrate/target.h"
 
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "pool/pool.h"
 
@@ -43,6 +45,9 @@ static int target_server(struct target *target, struct fed_err *err)
   struct fed_server *server = NULL;
   int rc = fed_server_find(target->name, &server, err);
 
+  if (rc != SQLITE_OK && access(target->name, F_OK) == 0)
+    fed_err_suffix(err, "; if the migrations are there: 'dir=%s'",
+                   target->name);
   if (rc == SQLITE_OK)
     rc = fed_server_connect(server, true, &target->conn, &target->wait, err);
   fed_server_unref(server);
@@ -86,7 +91,9 @@ int target_open(struct target **out, const char *name, sqlite3 *local,
   }
   if (rc == SQLITE_OK) rc = target->kind->prepare(target, err);
   if (rc != SQLITE_OK) {
-    fed_err_prefix(err, "target '%s': ", name ? name : "main");
+    /* A URL in the name's place may hold a password. */
+    if (!name || !strpbrk(name, ":/"))
+      fed_err_prefix(err, "target '%s': ", name ? name : "main");
     target_close(target);
     return rc;
   }

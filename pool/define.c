@@ -91,6 +91,11 @@ int fed_server_check_name(const char *name, struct fed_err *err)
 {
   static const char *const taken[] = {"main", "temp", "dbfed"};
 
+  if (strpbrk(name, ":/"))
+    return fed_err_set(err, SQLITE_ERROR,
+                       "bad server name: this looks like a URL or a path; name "
+                       "the server first, SELECT fed_server('shop', 'URL'), "
+                       "then use that name");
   if (!fed_server_name_ok(name))
     return fed_err_set(err, SQLITE_ERROR,
                        "bad server name: it must be a letter or '_', then "
