@@ -221,7 +221,7 @@ mutate: $(BUILD)/test/dbfed.so
 	$(Q)DIFF_MUTATE=1 $(RUN) --show --limit 3600 --ext $(BUILD)/test/dbfed.so 'diff_*'
 
 # Writes what is generated, then runs every example.
-docs: $(BUILD)/test/dbfed.so $(DECISIONS)
+docs: $(BUILD)/test/dbfed.so $(BUILD)/test/dbfed $(DECISIONS)
 	$(Q)sh tool/between.sh docs/pushdown.md decisions $(DECISIONS)
 	$(Q)$(RUN) --ext $(BUILD)/test/dbfed.so docs.test
 

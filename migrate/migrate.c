@@ -385,6 +385,9 @@ static int migrate_look(struct migrate *m, struct fed_err *err)
 
   migrate_forget(m);
   rc = history_load(m->target, &m->history, err);
+  if (rc != SQLITE_OK)
+    fed_err_prefix(err,
+                   "target '%s': cannot read its history: ", m->target->name);
   if (rc == SQLITE_OK) rc = plan_make(&m->plan, m->source, &m->history, err);
   return rc;
 }

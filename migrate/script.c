@@ -347,10 +347,11 @@ static int script_resume(struct script *script, struct script_run *run, int *at,
   if (*at > 0) script_hash(script, *at, now);
   if (*at < 0 || (*at > 0 && strcmp(now, partial->prefix) != 0))
     return fed_err_set(err, SQLITE_ERROR,
-                       "%s: its first %lld statements are applied, and are "
-                       "not those of the file now; restore them, and change "
+                       "%s: the beginning that is applied (%lld statement%s) "
+                       "is not that of the file now; restore it, and change "
                        "only what comes after",
-                       script->path, (long long)partial->done);
+                       script->path, (long long)partial->done,
+                       partial->done > 1 ? "s" : "");
   rc = script_set_again(script, run, *at, row, err);
   if (rc != SQLITE_OK || !*partial->effect || *at == script->n) return rc;
   rc = script_effect(run, &script->step[*at].stmt, now, err);
@@ -446,7 +447,12 @@ static void script_failed(struct script *script, struct script_run *run,
   if (!run->target->conn->broken && !run->target->conn->unsettled)
     script_mark(run, row, row->done, &ignored);
   row->prefix = row->error = row->effect = NULL;
-  if (row->done)
+  if (row->done == 1)
+    fed_err_suffix(err,
+                   "; the first of %d statements is applied, and the next run "
+                   "goes on behind it",
+                   script->n);
+  else if (row->done)
     fed_err_suffix(err,
                    "; the first %lld of %d statements are applied, and the "
                    "next run goes on behind them",

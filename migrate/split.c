@@ -59,8 +59,7 @@ static int split_error(struct split *s, const char *where,
   va_end(ap);
   split_place(s, where, out);
   s->at = s->end;
-  fed_err_set(err, SQLITE_ERROR, "%d:%d: %s", out->line,
-              out->column, what);
+  fed_err_set(err, SQLITE_ERROR, "%d:%d: %s", out->line, out->column, what);
   return SQLITE_ERROR;
 }
 

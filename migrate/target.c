@@ -239,6 +239,11 @@ int target_begin(struct target *target, struct fed_err *err)
   int rc = fed_conn_begin(target->conn, &begin, &wait, err);
 
   target->in_tx = rc == SQLITE_OK;
+  if (rc == SQLITE_BUSY && target->kind->quick_begin)
+    fed_err_suffix(err,
+                   ": another run of migrations, or a program that writes, "
+                   "has the database; wait for it, or give it longer: "
+                   "'lock_timeout=10m'");
   return rc;
 }
 

@@ -63,17 +63,38 @@ static int lite_begin_check(struct target *target, struct fed_err *err)
   return rc == SQLITE_OK ? lite_foreign_keys(target, false, err) : rc;
 }
 
+struct lite_broken {
+  int64_t rows;
+  char tables[160];
+};
+
+static int lite_broken(void *arg, const struct fed_value *row,
+                       struct fed_err *err)
+{
+  struct lite_broken *broken = arg;
+
+  (void)err;
+  broken->rows = row[0].i;
+  sqlite3_snprintf((int)sizeof broken->tables, broken->tables, "%.*s",
+                   row[1].type == FED_TEXT ? (int)row[1].size : 0,
+                   row[1].type == FED_TEXT ? row[1].p : "");
+  return SQLITE_OK;
+}
+
 static int lite_end_check(struct target *target, struct fed_err *err)
 {
-  int64_t now = 0;
-  int rc = lite_violations(target, &now, err);
+  struct lite_broken now = {0};
+  int rc = target_query(target,
+                        "SELECT count(*), group_concat(DISTINCT \"table\")"
+                        " FROM pragma_foreign_key_check",
+                        NULL, 0, lite_broken, &now, err);
+  int64_t more = now.rows - target->violations;
 
-  if (rc == SQLITE_OK && now > target->violations)
+  if (rc == SQLITE_OK && more > 0)
     rc = fed_err_set(err, SQLITE_CONSTRAINT_FOREIGNKEY,
-                     "it leaves %lld rows without the row they refer to: "
-                     "PRAGMA foreign_key_check would list them; all of it is "
-                     "undone",
-                     (long long)(now - target->violations));
+                     "it leaves %lld row%s in '%s' without the row of another "
+                     "table that REFERENCES names; all of it is undone",
+                     (long long)more, more > 1 ? "s" : "", now.tables);
   return rc;
 }
 

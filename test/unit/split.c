@@ -314,19 +314,19 @@ static void test_bytes(void)
     size_t size;
     const char *error; /* NULL: one statement */
   } cases[] = {
-    {"SELECT '\0'",           10, "1:9: a NUL byte"      },
-    {"a;\nä\xFF",            6,  "2:2: byte 0xFF is not"},
-    {"\xC0\x80",              2,  "byte 0xC0 is not UTF-8"            },
-    {"\xE0\x9F\x80",          3,  "byte 0xE0"                         },
-    {"\xED\xA0\x80",          3,  "byte 0xED"                         },
-    {"\xF0\x8F\x80\x80",      4,  "byte 0xF0"                         },
-    {"\xF4\x90\x80\x80",      4,  "byte 0xF4"                         },
-    {"\xF5\x80\x80\x80",      4,  "byte 0xF5"                         },
-    {"x \xE2\x82",            4,  ":3: byte 0xE2"               },
-    {"\x80",                  1,  "byte 0x80"                         },
-    {"\xF0\x9F\x98\x80",      4,  NULL                                },
-    {"\xED\x9F\xBF",          3,  NULL                                },
-    {"\xEF\xBB\xBFSELECT 1;", 12, NULL                                }
+    {"SELECT '\0'",           10, "1:9: a NUL byte"       },
+    {"a;\nä\xFF",            6,  "2:2: byte 0xFF is not" },
+    {"\xC0\x80",              2,  "byte 0xC0 is not UTF-8"},
+    {"\xE0\x9F\x80",          3,  "byte 0xE0"             },
+    {"\xED\xA0\x80",          3,  "byte 0xED"             },
+    {"\xF0\x8F\x80\x80",      4,  "byte 0xF0"             },
+    {"\xF4\x90\x80\x80",      4,  "byte 0xF4"             },
+    {"\xF5\x80\x80\x80",      4,  "byte 0xF5"             },
+    {"x \xE2\x82",            4,  ":3: byte 0xE2"         },
+    {"\x80",                  1,  "byte 0x80"             },
+    {"\xF0\x9F\x98\x80",      4,  NULL                    },
+    {"\xED\x9F\xBF",          3,  NULL                    },
+    {"\xEF\xBB\xBFSELECT 1;", 12, NULL                    }
   };
 
   for (int d = 0; d < 3; d++)
