@@ -205,12 +205,13 @@ static int pg_clear(struct target *target, const struct split_stmt *stmt,
 static const char *const pg_sets[] = {"set|reset",
                                       "select ?pg_catalog ?. set_config", NULL};
 static const char *const pg_none[] = {NULL};
+#define PG_PREPARES                                                            \
+  "nobody would know whether it is done: end the transaction with COMMIT"
 static const struct target_refusal pg_refused[] = {
-  {"discard all",                     TARGET_UNLOCKS                        },
-  {"select * pg_advisory_unlock_all", TARGET_UNLOCKS                        },
-  {"prepare transaction",             "nobody would know whether it is done: end the "
-                          "transaction with COMMIT"},
-  {NULL,                              NULL                                  },
+  {"discard all",                     TARGET_UNLOCKS},
+  {"select * pg_advisory_unlock_all", TARGET_UNLOCKS},
+  {"prepare transaction",             PG_PREPARES   },
+  {NULL,                              NULL          },
 };
 
 const struct target_kind target_pg = {
