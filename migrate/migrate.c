@@ -46,6 +46,10 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
            ? migrate_variable(m, args[i], err)
            : fed_opt_parse(migrate_options, migrate_noptions, &m->opts, args[i],
                            NULL, err);
+  if (rc == SQLITE_OK && m->opts.dir && m->opts.source)
+    rc = fed_err_set(err, SQLITE_MISUSE,
+                     "'dir' and 'source' name two places for the files: give "
+                     "one of them");
   if (rc == SQLITE_OK && m->opts.to && strcmp(m->opts.to, "0") != 0)
     rc = source_version_parse(m->opts.to, m->to, err);
   else if (rc == SQLITE_OK && m->opts.to)
@@ -55,6 +59,7 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
 
 const char *migrate_dir(const struct migrate *m)
 {
+  if (m->opts.source) return m->opts.source;
   return m->opts.dir ? m->opts.dir : MIGRATE_DIR;
 }
 
@@ -394,18 +399,13 @@ static int migrate_look(struct migrate *m, struct fed_err *err)
 
 int migrate_open(struct migrate *m, const char *name, struct fed_err *err)
 {
-  struct source_options options = {
-    .layout = (enum source_layout)m->opts.layout,
-    .skip_code = m->opts.skip_code,
-  };
   int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
 
   if (rc != SQLITE_OK) return rc;
   m->target->statement_timeout = m->opts.statement_timeout;
   m->target->table_locks = m->opts.lock_timeout > 0;
   if (m->opts.lock_timeout) m->target->lock_timeout = m->opts.lock_timeout;
-  rc = source_load(&m->source, migrate_dir(m), m->target->kind->driver,
-                   &options, err);
+  rc = migrate_source(m, err);
   if (rc == SQLITE_OK) rc = migrate_look(m, err);
   return rc;
 }
@@ -618,6 +618,10 @@ int migrate_new(const char *name, const char *const *args, int n,
   char *text = NULL;
   int rc = migrate_parse(&m, args, n, err);
 
+  if (rc == SQLITE_OK && m.opts.source)
+    rc = fed_err_set(err, SQLITE_MISUSE,
+                     "migrate_new() writes files: name their folder, as "
+                     "'dir=migrations'");
   if (rc == SQLITE_OK)
     rc = source_new(migrate_dir(&m), name, (enum source_layout)m.opts.layout,
                     &text, err);

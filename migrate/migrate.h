@@ -20,6 +20,7 @@
 /* The options of the functions; see migrate_options. */
 struct migrate_opts {
   char *dir;
+  char *source; /* a table, instead of dir */
   char *to;
   int64_t steps; /* 0: all that are to be done; down: 1 */
   bool dry_run;

@@ -32,7 +32,11 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
                   struct fed_err *err);
 void migrate_release(struct migrate *m);
 
+/* Where the files are, for errors: the directory or the table. */
 const char *migrate_dir(const struct migrate *m);
+
+/* Load them (embedded.c). */
+int migrate_source(struct migrate *m, struct fed_err *err);
 
 /* A target with its files, history and plan; then migrate_close(). */
 int migrate_open(struct migrate *m, const char *name, struct fed_err *err);
