@@ -17,6 +17,7 @@ SQLITE_EXTENSION_INIT1
  */
 static int entry_check(const sqlite3_api_routines *api, char **message)
 {
+  if (!api) return SQLITE_MISUSE; /* and nothing to write a message with */
   if (api->libversion_number() < FED_SQLITE_MIN) {
     *message = api->mprintf("dbfed needs SQLite 3.38 or later; this is %s",
                             api->libversion());

@@ -29,6 +29,7 @@ bool cli_takes(const struct cli_command *command, const char *option)
   bool but = *p == '!';
 
   if (!command || !command->sql) return false;
+  if (!strcmp(option, "embedded")) return false; /* of a program's own */
   for (p += but; *p; p += strcspn(p, " "), p += *p != 0)
     if (!strncmp(p, option, n) && (!p[n] || p[n] == ' ')) return !but;
   return but;

@@ -1,6 +1,7 @@
 #include "migrate/embedded.h"
 
 #include "base/mem.h"
+#include "migrate/host.h"
 #include "migrate/migrate_int.h"
 #include "migrate/source_item.h"
 
@@ -184,8 +185,8 @@ int embedded_read(struct embedded *list, sqlite3 *db, const char *table,
 
 /* ---- whichever the options name ------------------------------------------ */
 
-static int embedded_load(struct migrate *m, const struct source_options *opt,
-                         struct fed_err *err)
+static int embedded_table(struct migrate *m, const struct source_options *opt,
+                          struct fed_err *err)
 {
   struct fed_wait wait =
     fed_wait_within(&m->target->wait, m->target->lock_timeout);
@@ -201,6 +202,26 @@ static int embedded_load(struct migrate *m, const struct source_options *opt,
   return rc;
 }
 
+static int embedded_array(struct migrate *m, const struct source_options *opt,
+                          struct fed_err *err)
+{
+  const char *name = m->opts.embedded;
+  const struct embedded *list = NULL;
+  int rc = host_files(m->host->db, name, &list, err);
+
+  if (rc == SQLITE_OK && !list)
+    return fed_err_set(err, SQLITE_ERROR,
+                       "no embedded files '%s': the program registers them by "
+                       "fed_migrate_files(), on each connection",
+                       SOURCE_SHOW(name));
+  if (rc == SQLITE_OK)
+    rc = source_load_embedded(&m->source, list->file, list->n,
+                              m->target->kind->driver, opt, err);
+  if (rc != SQLITE_OK)
+    fed_err_prefix(err, "embedded files '%s': ", SOURCE_SHOW(name));
+  return rc;
+}
+
 int migrate_source(struct migrate *m, struct fed_err *err)
 {
   struct source_options opt = {
@@ -208,7 +229,8 @@ int migrate_source(struct migrate *m, struct fed_err *err)
     .skip_code = m->opts.skip_code,
   };
 
-  if (m->opts.source) return embedded_load(m, &opt, err);
+  if (m->opts.source) return embedded_table(m, &opt, err);
+  if (m->opts.embedded) return embedded_array(m, &opt, err);
   return source_load(&m->source, migrate_dir(m), m->target->kind->driver, &opt,
                      err);
 }

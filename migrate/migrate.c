@@ -46,10 +46,11 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
            ? migrate_variable(m, args[i], err)
            : fed_opt_parse(migrate_options, migrate_noptions, &m->opts, args[i],
                            NULL, err);
-  if (rc == SQLITE_OK && m->opts.dir && m->opts.source)
+  if (rc == SQLITE_OK &&
+      !!m->opts.dir + !!m->opts.source + !!m->opts.embedded > 1)
     rc = fed_err_set(err, SQLITE_MISUSE,
-                     "'dir' and 'source' name two places for the files: give "
-                     "one of them");
+                     "'dir', 'source' and 'embedded' are places of the files: "
+                     "give one of them");
   if (rc == SQLITE_OK && m->opts.to && strcmp(m->opts.to, "0") != 0)
     rc = source_version_parse(m->opts.to, m->to, err);
   else if (rc == SQLITE_OK && m->opts.to)
@@ -60,6 +61,7 @@ int migrate_parse(struct migrate *m, const char *const *args, int n,
 const char *migrate_dir(const struct migrate *m)
 {
   if (m->opts.source) return m->opts.source;
+  if (m->opts.embedded) return m->opts.embedded;
   return m->opts.dir ? m->opts.dir : MIGRATE_DIR;
 }
 
@@ -618,7 +620,7 @@ int migrate_new(const char *name, const char *const *args, int n,
   char *text = NULL;
   int rc = migrate_parse(&m, args, n, err);
 
-  if (rc == SQLITE_OK && m.opts.source)
+  if (rc == SQLITE_OK && (m.opts.source || m.opts.embedded))
     rc = fed_err_set(err, SQLITE_MISUSE,
                      "migrate_new() writes files: name their folder, as "
                      "'dir=migrations'");

@@ -20,7 +20,8 @@
 /* The options of the functions; see migrate_options. */
 struct migrate_opts {
   char *dir;
-  char *source; /* a table, instead of dir */
+  char *source;   /* a table, instead of dir */
+  char *embedded; /* files of the program, instead of dir */
   char *to;
   int64_t steps; /* 0: all that are to be done; down: 1 */
   bool dry_run;

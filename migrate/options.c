@@ -13,6 +13,8 @@ const struct fed_opt migrate_options[] = {
   {"dir", FED_OPT_TEXT, AT(dir), 0, 0, 0, NULL, "where the files are"},
   {"source", FED_OPT_TEXT, AT(source), 0, 0, 0, NULL,
    "a table with a row for each file, in place of a directory"},
+  {"embedded", FED_OPT_TEXT, AT(embedded), 0, 0, 0, NULL,
+   "files that the program has registered by fed_migrate_files()"},
   {"to", FED_OPT_TEXT, AT(to), 0, 0, 0, NULL, "the version to stop at"},
   {"steps", FED_OPT_INT, AT(steps), 1, STEPS_MAX, 0, NULL, "how many at most"},
   {"dry_run", FED_OPT_FLAG, AT(dry_run), 0, 0, 0, NULL,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "migrate/host.h"
 
 /* ---- errors -------------------------------------------------------------- */
 
@@ -38,38 +39,12 @@ static void script_blame(const struct script *script, int at,
 
 /* ---- one statement ------------------------------------------------------- */
 
-/* SELECT "fn"(target, direction): of the program that loaded us. */
-static int script_call(struct script_run *run, const char *name,
-                       const struct history_row *row, struct fed_err *err)
-{
-  char *sql =
-    sqlite3_mprintf("SELECT \"%w\"(%Q, %Q, %Q)", name, run->target->name,
-                    row->version, history_action_name(row->action));
-  char *message = NULL;
-  int rc;
-
-  if (!sql) return fed_err_nomem(err);
-  rc = sqlite3_exec(run->local, sql, NULL, NULL, &message);
-  sqlite3_free(sql);
-  if (rc != SQLITE_OK)
-    fed_err_set(err, rc, "function '%s': %s", name,
-                message ? message : sqlite3_errstr(rc));
-  sqlite3_free(message);
-  if (rc == SQLITE_OK && run->target->in_tx &&
-      !sqlite3_stricmp(run->target->name, "main") &&
-      sqlite3_get_autocommit(run->local))
-    rc =
-      fed_err_set(err, SQLITE_ERROR,
-                  "function '%s' ended the transaction of the migration", name);
-  return rc;
-}
-
 static int script_step(struct script *script, struct script_run *run, int at,
                        const struct history_row *row, struct fed_err *err)
 {
   const struct script_step *step = &script->step[at];
   int rc = step->call
-             ? script_call(run, step->call, row, err)
+             ? host_run(run, step->call, !run->single, row, err)
              : target_run(run->target, step->stmt.sql, step->stmt.size, err);
 
   if (rc != SQLITE_OK) script_blame(script, at, err);
@@ -212,7 +187,9 @@ static int script_plain(struct script *script, struct script_run *run, int at,
 
   script->effect[0] = 0;
   if (rc == SQLITE_OK) rc = script_fresh(run, row->id, at, err);
+  run->single = true;
   if (rc == SQLITE_OK) rc = script_step(script, run, at, row, err);
+  run->single = false;
   row->effect = NULL;
   script_done(script, row, at + 1, prefix);
   if (rc == SQLITE_OK) rc = history_update(target, row, err);

@@ -59,6 +59,7 @@ struct script_run {
   sqlite3 *local;                    /* whose functions are called */
   const struct history_row *partial; /* go on from here, or NULL */
   int64_t last;                      /* the history's highest id, now ours */
+  bool single; /* the transaction is of one statement and its progress */
 };
 
 /*

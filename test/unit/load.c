@@ -71,6 +71,9 @@ static void load_run(const char *path)
   memcpy(&entry, &symbol, sizeof entry);
   load_check("it has the entry point", entry != NULL, dlerror());
 
+  rc = entry(NULL, &message, NULL);
+  load_check("no table of functions is an error",
+             rc == SQLITE_MISUSE && !message, message);
   rc = entry(NULL, &message, &load_old);
   load_check("an old SQLite is refused with a clear error",
              rc == SQLITE_ERROR && message &&
