@@ -174,7 +174,8 @@ const struct cli_command cli_commands[] = {
    .usage = "VERSION",
    .min = 1, .max = 1,
    .options = MIGRATES,
-   .sql = "migrate_force", .takes = "dir source layout pending dry_run lock_timeout",
+   .sql = "migrate_force",
+   .takes = "dir source layout pending dry_run lock_timeout",
    .argument = "to", .run = cli_migrate,
    .help = "take one migration as applied, or with --pending as not",
    .text =
