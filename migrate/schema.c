@@ -87,15 +87,15 @@ static int schema_grow(struct schema *schema, struct fed_err *err)
 }
 
 int schema_add(struct schema *schema, const struct schema_item *like,
-               struct schema_item **out, struct fed_err *err)
+               const char *object, const char *name, struct fed_err *err)
 {
   struct schema_item item = *like;
   bool whole;
   int rc = schema_grow(schema, err);
 
   if (rc != SQLITE_OK) return rc;
-  item.object = fed_strdup(like->object);
-  item.name = fed_strdup(like->name ? like->name : "");
+  item.object = fed_strdup(object);
+  item.name = fed_strdup(name ? name : "");
   whole = item.object && item.name;
   for (int i = 0; i < SCHEMA_VALUES; i++) {
     item.value[i] = fed_strdup(like->value[i]);
@@ -105,9 +105,7 @@ int schema_add(struct schema *schema, const struct schema_item *like,
     schema_item_release(&item);
     return fed_err_nomem(err);
   }
-  schema->item[schema->n] = item;
-  if (out) *out = &schema->item[schema->n];
-  schema->n++;
+  schema->item[schema->n++] = item;
   if (item.part == SCHEMA_SELF) schema->nobject++;
   return SQLITE_OK;
 }
@@ -221,12 +219,11 @@ static int schema_row(void *arg, const struct fed_value *row,
   item.part = (enum schema_part)row[2].i;
   item.position = row[4].type == FED_INT ? row[4].i : 0;
   rc = schema_texts(l, row, err);
-  item.object = l->text[0];
-  if (rc == SQLITE_OK && !item.object)
+  if (rc == SQLITE_OK && !l->text[0])
     rc = fed_err_set(err, SQLITE_CORRUPT, "an object without a name");
-  item.name = l->text[1];
   memcpy(item.value, l->text + 2, sizeof item.value);
-  if (rc == SQLITE_OK) rc = schema_add(l->schema, &item, NULL, err);
+  if (rc == SQLITE_OK)
+    rc = schema_add(l->schema, &item, l->text[0], l->text[1], err);
   for (int i = 0; i < 2 + SCHEMA_VALUES; i++) {
     fed_free(l->text[i]);
     l->text[i] = NULL;

@@ -63,9 +63,10 @@ struct schema {
 
 void schema_release(struct schema *schema);
 
-/* Add one; the texts are copied. The item is good until the next one comes. */
+/* Add one of this object and name (NULL: ""), otherwise like that; texts are
+ * copied. */
 int schema_add(struct schema *schema, const struct schema_item *like,
-               struct schema_item **out, struct fed_err *err);
+               const char *object, const char *name, struct fed_err *err);
 
 /* The properties of an item, up to SCHEMA_VALUES. */
 const char *const *schema_properties(const struct schema_item *item);
@@ -104,7 +105,7 @@ int schema_pg_enter(struct target *target, const char *where,
 
 int schema_write(const struct schema *schema, struct fed_str *out,
                  struct fed_err *err);
-/* `path` is for errors: path:line. */
+/* `path` is for errors. */
 int schema_read(struct schema *out, const char *path, const char *text,
                 struct fed_err *err);
 

@@ -167,146 +167,63 @@ int schema_write(const struct schema *schema, struct fed_str *out,
 
 /* ---- reading ------------------------------------------------------------- */
 
-struct json_reader {
-  struct schema *schema;
-  const char *path, *at;
-  int line;
-  struct fed_err *err;
+/* SQLite's own JSON does it, on a private connection: on that of the user
+ * there may be an authorizer, or other functions of these names. */
+
+enum json_level {
+  LEVEL_KINDS,    /* and what the file is */
+  LEVEL_OBJECTS,  /* by name */
+  LEVEL_SECTIONS, /* and properties of the object */
+  LEVEL_PARTS,    /* by name */
+  LEVEL_PROPERTIES,
+  LEVELS
 };
 
+struct json_reader {
+  struct schema *schema;
+  const char *path;
+  struct fed_err *err;
+  sqlite3 *db;
+  sqlite3_stmt *members[LEVELS]; /* each of a member of the one before */
+  int level;
+  int self;                /* the present object's own item */
+  struct schema_item part; /* what is next, but for its name */
+  bool formatted;
+};
+
+static const char *json_column(const struct json_reader *r, int level, int i)
+{
+  const char *s = (const char *)sqlite3_column_text(r->members[level], i);
+
+  return s ? s : "";
+}
+
+static int json_failed(struct json_reader *r, int rc)
+{
+  if (rc == SQLITE_NOMEM) return fed_err_nomem(r->err);
+  return fed_err_set(r->err, rc, "cannot read '%s': %s", r->path,
+                     r->db ? sqlite3_errmsg(r->db) : sqlite3_errstr(rc));
+}
+
+/* With the keys that lead to it. */
 static int json_bad(struct json_reader *r, const char *what)
 {
-  return fed_err_set(r->err, SQLITE_ERROR, "%s:%d: %s", r->path, r->line, what);
+  struct fed_str place;
+
+  fed_str_init(&place, FED_STR_SQL);
+  for (int i = 0; i <= r->level; i++)
+    fed_str_addf(&place, "%s%s", i ? "." : "", json_column(r, i, 0));
+  fed_err_set(r->err, SQLITE_ERROR, "'%s': '%.300s' %s", r->path, place.s,
+              what);
+  fed_str_release(&place);
+  return r->err->rc;
 }
 
-static void json_blank(struct json_reader *r)
+static int json_unknown(struct json_reader *r)
 {
-  while (*r->at && strchr(" \t\r\n", *r->at))
-    if (*r->at++ == '\n') r->line++;
-}
-
-/* Behind this character, and blanks before it? */
-static bool json_take(struct json_reader *r, char c)
-{
-  json_blank(r);
-  if (*r->at != c) return false;
-  r->at++;
-  return true;
-}
-
-static int json_hex(const char *at)
-{
-  int code = 0;
-
-  for (int i = 0; i < 4; i++) {
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *found = at[i] ? strchr(digits, at[i]) : NULL;
-
-    if (!found) return -1;
-    code = code * 16 + (int)((found - digits) % 16);
-  }
-  return code;
-}
-
-static void json_utf8(struct fed_str *out, unsigned code)
-{
-  if (code < 0x80)
-    fed_str_addc(out, (char)code);
-  else if (code < 0x800)
-    fed_str_addc(out, (char)(0xC0 | code >> 6));
-  else if (code < 0x10000)
-    fed_str_addc(out, (char)(0xE0 | code >> 12));
-  else {
-    fed_str_addc(out, (char)(0xF0 | code >> 18));
-    fed_str_addc(out, (char)(0x80 | (code >> 12 & 0x3F)));
-  }
-  if (code >= 0x800) fed_str_addc(out, (char)(0x80 | (code >> 6 & 0x3F)));
-  if (code >= 0x80) fed_str_addc(out, (char)(0x80 | (code & 0x3F)));
-}
-
-/* Behind "\u". */
-static int json_code(struct json_reader *r, struct fed_str *out)
-{
-  int code = json_hex(r->at), low = -1;
-
-  if (code >= 0) r->at += 4;
-  if (code >= 0xD800 && code < 0xDC00 && r->at[0] == '\\' && r->at[1] == 'u' &&
-      (low = json_hex(r->at + 2)) >= 0xDC00 && low < 0xE000) {
-    r->at += 6;
-    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-  }
-  if (code <= 0 || (code >= 0xD800 && code < 0xE000))
-    return json_bad(r, "a bad \\u in a string");
-  json_utf8(out, (unsigned)code);
-  return SQLITE_OK;
-}
-
-static int json_string(struct json_reader *r, char **out)
-{
-  static const char names[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
-  struct fed_str text;
-  int rc = SQLITE_OK;
-
-  if (!json_take(r, '"')) return json_bad(r, "a string is expected");
-  fed_str_init(&text, FED_STR_SQL);
-  while (rc == SQLITE_OK && *r->at != '"') {
-    char c = *r->at;
-
-    if ((unsigned char)c < ' ') {
-      rc = json_bad(r, "a string without its end");
-      break;
-    }
-    r->at++;
-    if (c != '\\')
-      fed_str_addc(&text, c);
-    else if (*r->at == 'u') {
-      r->at++;
-      rc = json_code(r, &text);
-    } else {
-      const char *found = *r->at ? strchr(names, *r->at) : NULL;
-
-      if (found && (found - names) % 2 == 0) {
-        fed_str_addc(&text, found[1]);
-        r->at++;
-      } else
-        rc = json_bad(r, "a bad '\\' in a string");
-    }
-  }
-  if (rc == SQLITE_OK) {
-    r->at++;
-    rc = fed_str_err(&text, r->err);
-  }
-  if (rc == SQLITE_OK && !(*out = fed_str_detach(&text)))
-    rc = fed_err_nomem(r->err);
-  fed_str_release(&text);
-  return rc;
-}
-
-/*
- * An object: calls `member` for each key, with the reader before its value.
- * Its depth is that of the calls, so nothing nests without end.
- */
-typedef int json_member_fn(struct json_reader *r, void *arg, const char *key);
-
-static int json_object(struct json_reader *r, json_member_fn *member, void *arg)
-{
-  int rc = SQLITE_OK;
-
-  if (!json_take(r, '{')) return json_bad(r, "'{' is expected");
-  if (json_take(r, '}')) return SQLITE_OK;
-  do {
-    char *key = NULL;
-
-    rc = json_string(r, &key);
-    if (rc == SQLITE_OK && !json_take(r, ':'))
-      rc = json_bad(r, "':' is expected");
-    if (rc == SQLITE_OK) json_blank(r);
-    if (rc == SQLITE_OK) rc = member(r, arg, key);
-    fed_free(key);
-  } while (rc == SQLITE_OK && json_take(r, ','));
-  if (rc == SQLITE_OK && !json_take(r, '}'))
-    rc = json_bad(r, "',' or '}' is expected");
-  return rc;
+  return json_bad(r,
+                  "is not known here: the file is of a newer dbfed, or was not "
+                  "made by schema_snapshot()");
 }
 
 static int json_find(const struct schema_words *words, int n, const char *key)
@@ -316,119 +233,155 @@ static int json_find(const struct schema_words *words, int n, const char *key)
   return -1;
 }
 
-static int json_unknown(struct json_reader *r, const char *key)
+static int json_property(struct json_reader *r, struct schema_item *item,
+                         const char *key, const char *text)
 {
-  return fed_err_set(r->err, SQLITE_ERROR,
-                     "%s:%d: '%s' is not known here: the file is of a newer "
-                     "dbfed, or was not made by schema_snapshot()",
-                     r->path, r->line, key);
-}
-
-/* `arg` is the item, the last one added. */
-static int json_property(struct json_reader *r, void *arg, const char *key)
-{
-  struct schema_item *item = arg;
   const char *const *property = schema_properties(item);
+  int i = 0;
 
-  for (int i = 0; i < SCHEMA_VALUES && property[i]; i++)
-    if (!strcmp(property[i], key)) {
-      fed_free(item->value[i]);
-      item->value[i] = NULL;
-      return json_string(r, &item->value[i]);
-    }
-  return json_unknown(r, key);
+  while (i < SCHEMA_VALUES && property[i] && strcmp(property[i], key) != 0)
+    i++;
+  if (i == SCHEMA_VALUES || !property[i]) return json_unknown(r);
+  fed_free(item->value[i]);
+  item->value[i] = fed_strdup(text);
+  return item->value[i] ? SQLITE_OK : fed_err_nomem(r->err);
 }
 
-/* `arg` is the object, with the part that its members are. */
-static int json_member(struct json_reader *r, void *arg, const char *key)
+/* A member that is a text. */
+static int json_text_of(struct json_reader *r, const char *key,
+                        const char *text)
 {
-  struct schema_item *like = arg, *item = NULL;
-  char name[1] = "";
-  struct schema_item part = *like;
-  int rc;
+  struct schema *schema = r->schema;
 
-  memset(part.value, 0, sizeof part.value);
-  part.name = name;
-  like->position++;
-  part.position = like->position;
-  rc = schema_add(r->schema, &part, &item, r->err);
+  if (r->level == LEVEL_SECTIONS)
+    return json_property(r, &schema->item[r->self], key, text);
+  if (r->level == LEVEL_PROPERTIES)
+    return json_property(r, &schema->item[schema->n - 1], key, text);
+  if (r->level != LEVEL_KINDS) return json_unknown(r);
+  if (!strcmp(key, "engine"))
+    sqlite3_snprintf((int)sizeof schema->engine, schema->engine, "%s", text);
+  else if (strcmp(key, "dbfed_schema") != 0)
+    return json_unknown(r);
+  else if (strcmp(text, SCHEMA_FORMAT) != 0)
+    return json_bad(r, "is another than " SCHEMA_FORMAT
+                       ": write the file anew with schema_snapshot()");
+  else
+    r->formatted = true;
+  return SQLITE_OK;
+}
+
+/* A member that has members, before they are read. */
+static int json_enter(struct json_reader *r, const char *key)
+{
+  struct schema_item *part = &r->part;
+  int i;
+
+  switch ((enum json_level)r->level) {
+  case LEVEL_KINDS:
+    if ((i = json_find(schema_kinds, SCHEMA_KINDS, key)) < 0) break;
+    part->kind = (enum schema_kind)i;
+    return SQLITE_OK;
+  case LEVEL_OBJECTS:
+    r->self = r->schema->n;
+    part->part = SCHEMA_SELF;
+    return schema_add(r->schema, part, key, "", r->err);
+  case LEVEL_SECTIONS:
+    if ((i = json_find(schema_parts, SCHEMA_PARTS, key)) < 0) break;
+    part->part = (enum schema_part)i;
+    part->position = 0;
+    return SQLITE_OK;
+  case LEVEL_PARTS:
+    part->position++;
+    return schema_add(r->schema, part, r->schema->item[r->self].object, key,
+                      r->err);
+  case LEVEL_PROPERTIES:
+  case LEVELS:
+    break;
+  }
+  return json_unknown(r);
+}
+
+static int json_member(struct json_reader *r)
+{
+  const char *key = json_column(r, r->level, 0);
+  const char *type = json_column(r, r->level, 1);
+  const char *value = json_column(r, r->level, 2);
+  int rc = sqlite3_errcode(r->db); /* of these */
+
+  if (rc == SQLITE_NOMEM) return rc;
+  if (!strcmp(type, "text")) return json_text_of(r, key, value);
+  if (strcmp(type, "object") != 0) return json_unknown(r);
+  rc = json_enter(r, key);
   if (rc != SQLITE_OK) return rc;
-  fed_free(item->name);
-  item->name = fed_strdup(key);
-  if (!item->name) return fed_err_nomem(r->err);
-  return json_object(r, json_property, item);
+  r->level++;
+  return sqlite3_bind_text(r->members[r->level], 1, value, -1, SQLITE_STATIC);
 }
 
-/* `arg` is the index of the object's own item: the list may move. */
-static int json_section(struct json_reader *r, void *arg, const char *key)
+/* Those of an inner object before the next of the outer one. */
+static int json_members(struct json_reader *r, const char *text)
 {
-  struct schema_item *self = &r->schema->item[*(const int *)arg];
-  int part = json_find(schema_parts, SCHEMA_PARTS, key);
-  struct schema_item like = *self;
-  int rc;
+  int rc = sqlite3_bind_text(r->members[0], 1, text, -1, SQLITE_STATIC);
 
-  if (*r->at == '"') return json_property(r, self, key);
-  if (part < 0) return json_unknown(r, key);
-  like.part = (enum schema_part)part;
-  like.position = 0;
-  like.object = fed_strdup(self->object);
-  if (!like.object) return fed_err_nomem(r->err);
-  rc = json_object(r, json_member, &like);
-  fed_free(like.object);
+  while (rc == SQLITE_OK && r->level >= 0) {
+    rc = sqlite3_step(r->members[r->level]);
+    if (rc == SQLITE_ROW)
+      rc = json_member(r);
+    else if (rc == SQLITE_DONE)
+      rc = sqlite3_reset(r->members[r->level--]);
+  }
   return rc;
 }
 
-static int json_named(struct json_reader *r, void *arg, const char *key)
+/* Strictly: json_each() takes more than JSON in newer versions. */
+static int json_check(struct json_reader *r, const char *text)
 {
-  struct schema_item item = {.kind = *(const enum schema_kind *)arg};
-  int self = r->schema->n;
-  int rc;
+  sqlite3_stmt *stmt = NULL;
+  int rc = sqlite3_prepare_v2(r->db, "SELECT json_valid(?1)", -1, &stmt, NULL);
 
-  item.object = fed_strdup(key);
-  if (!item.object) return fed_err_nomem(r->err);
-  rc = schema_add(r->schema, &item, NULL, r->err);
-  fed_free(item.object);
-  return rc == SQLITE_OK ? json_object(r, json_section, &self) : rc;
+  if (rc == SQLITE_ERROR)
+    return fed_err_set(r->err, rc,
+                       "cannot read '%s': this SQLite was built without JSON",
+                       r->path);
+  if (rc == SQLITE_OK) rc = sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
+  if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+    rc = sqlite3_column_int(stmt, 0)
+           ? SQLITE_OK
+           : fed_err_set(r->err, SQLITE_ERROR,
+                         "'%s' is no JSON: write it anew with "
+                         "schema_snapshot()",
+                         r->path);
+  sqlite3_finalize(stmt);
+  return rc;
 }
 
-static int json_top(struct json_reader *r, void *arg, const char *key)
+static int json_read(struct json_reader *r, const char *text)
 {
-  char *text = NULL;
-  int kind = json_find(schema_kinds, SCHEMA_KINDS, key);
-  int rc;
+  int rc = sqlite3_open_v2(":memory:", &r->db,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 
-  if (kind >= 0) {
-    enum schema_kind k = (enum schema_kind)kind;
-
-    return json_object(r, json_named, &k);
-  }
-  if (strcmp(key, "engine") != 0 && strcmp(key, "dbfed_schema") != 0)
-    return json_unknown(r, key);
-  rc = json_string(r, &text);
-  if (rc == SQLITE_OK && *key == 'e')
-    sqlite3_snprintf((int)sizeof r->schema->engine, r->schema->engine, "%s",
-                     text);
-  else if (rc == SQLITE_OK && strcmp(text, SCHEMA_FORMAT) != 0)
-    rc = json_bad(r, "this format is not known: the file is of another dbfed");
-  else if (rc == SQLITE_OK)
-    *(bool *)arg = true;
-  fed_free(text);
+  if (rc == SQLITE_OK) rc = json_check(r, text);
+  for (int i = 0; i < LEVELS && rc == SQLITE_OK; i++)
+    rc = sqlite3_prepare_v2(r->db, "SELECT key, type, value FROM json_each(?1)",
+                            -1, &r->members[i], NULL);
+  if (rc == SQLITE_OK) rc = json_members(r, text);
+  if (rc != SQLITE_OK && !r->err->rc) rc = json_failed(r, rc);
+  if (rc == SQLITE_OK && !(r->formatted && *r->schema->engine))
+    rc = fed_err_set(r->err, SQLITE_ERROR,
+                     "'%s' is no file of schema_snapshot()", r->path);
   return rc;
 }
 
 int schema_read(struct schema *out, const char *path, const char *text,
                 struct fed_err *err)
 {
-  struct json_reader r = {out, path, text, 1, err};
-  bool formatted = false;
+  struct json_reader r = {.schema = out, .path = path, .err = err};
   int rc;
 
   memset(out, 0, sizeof *out);
-  rc = json_object(&r, json_top, &formatted);
-  json_blank(&r);
-  if (rc == SQLITE_OK && *r.at) rc = json_bad(&r, "more behind the end");
-  if (rc == SQLITE_OK && !(formatted && *out->engine))
-    rc = json_bad(&r, "this is no file of schema_snapshot()");
+  rc = json_read(&r, text);
+  for (int i = 0; i < LEVELS; i++)
+    sqlite3_finalize(r.members[i]);
+  sqlite3_close(r.db);
   if (rc == SQLITE_OK) rc = schema_finish(out, err);
   if (rc != SQLITE_OK) schema_release(out);
   return rc;

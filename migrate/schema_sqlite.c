@@ -215,15 +215,14 @@ static void lite_set(struct lite_reader *l, int value, char *text)
 
 static int lite_check(struct lite_reader *l)
 {
-  struct schema_item check = {
-    .kind = SCHEMA_TABLE, .part = SCHEMA_CHECK, .object = l->table};
+  struct schema_item check = {.kind = SCHEMA_TABLE, .part = SCHEMA_CHECK};
   char *text = NULL;
   int rc = lite_text(l, false, &text);
 
   if (rc == SQLITE_OK) {
-    check.name = l->constraint ? l->constraint : text;
     check.value[0] = text;
-    rc = schema_add(l->schema, &check, NULL, l->err);
+    rc = schema_add(l->schema, &check, l->table,
+                    l->constraint ? l->constraint : text, l->err);
   }
   fed_free(text);
   return rc;
@@ -470,11 +469,9 @@ static int lite_index_row(void *arg, const struct fed_value *row,
   struct schema_item item = {.kind = SCHEMA_TABLE, .part = SCHEMA_INDEX};
   struct lite_reader l = {.err = err};
   char *columns = NULL, *where = NULL, unique[] = "unique";
-  int rc;
-
-  item.object = fed_strndup(row[0].p, (size_t)row[0].size);
-  item.name = fed_strndup(row[2].p, (size_t)row[2].size);
-  rc = item.object && item.name ? SQLITE_OK : fed_err_nomem(err);
+  char *table = fed_strndup(row[0].p, (size_t)row[0].size);
+  char *name = fed_strndup(row[2].p, (size_t)row[2].size);
+  int rc = table && name ? SQLITE_OK : fed_err_nomem(err);
   token_init(&l.r, SPLIT_SQLITE, row[1].p, (size_t)row[1].size);
   do
     lite_read(&l);
@@ -486,9 +483,9 @@ static int lite_index_row(void *arg, const struct fed_value *row,
   item.value[0] = row[3].type == FED_INT && row[3].i ? unique : NULL;
   item.value[1] = columns;
   item.value[2] = where;
-  if (rc == SQLITE_OK) rc = schema_add(tables->schema, &item, NULL, err);
-  fed_free(item.object);
-  fed_free(item.name);
+  if (rc == SQLITE_OK) rc = schema_add(tables->schema, &item, table, name, err);
+  fed_free(table);
+  fed_free(name);
   fed_free(columns);
   fed_free(where);
   return rc;
