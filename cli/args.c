@@ -156,6 +156,7 @@ static int args_keep(struct cli *cli, const char *name, const char *value,
 static int args_set(struct cli *cli, int opt, const char *value)
 {
   if (opt == CLI_VAR) return args_keep(cli, "var", value, ".");
+  if (opt == CLI_SCHEMA) return args_keep(cli, "schema", value, "=");
   if (opt == CLI_SERVER) cli->server[cli->nserver++] = value;
   cli->value[opt] = value;
   return CLI_DONE;

@@ -43,6 +43,7 @@ enum cli_opt {
   CLI_NO_ATTACH,
   CLI_DB,
   CLI_TARGET,
+  CLI_SCHEMA,
   CLI_CHECK,
   CLI_VAR,
   CLI_PASSWORD_ENV,
@@ -64,7 +65,7 @@ struct cli_option {
 struct cli;
 
 struct cli_command {
-  const char *group; /* "migrate", or NULL */
+  const char *group; /* "migrate", "schema", "server", or NULL */
   const char *name;
   const char *usage; /* the arguments, as the help shows them */
   int min, max;      /* how many arguments; max -1: any */
@@ -75,6 +76,7 @@ struct cli_command {
   const char *takes; /* only these options; "!x y": all but these; NULL: all */
   const char *wrong; /* of the table's rows: those that mean CLI_WRONG */
   const char *argument; /* the option that the argument stands for */
+  bool looks;           /* a function that makes no database */
   int (*run)(struct cli *cli);
   const char *help; /* one line */
   const char *text; /* more */

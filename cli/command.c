@@ -5,6 +5,9 @@
 #define ON_SERVERS (CLI_ROWS | CLI_BIT(CLI_SERVER))
 #define MIGRATES   (ON_SERVERS | CLI_BIT(CLI_DB) | CLI_BIT(CLI_TARGET))
 #define SCRIPTS    (MIGRATES | CLI_BIT(CLI_VAR))
+#define SCHEMAS    (MIGRATES | CLI_BIT(CLI_SCHEMA))
+/* Theirs is a text. */
+#define TEXTS (SCHEMAS & ~(CLI_BIT(CLI_JSON) | CLI_BIT(CLI_CSV)))
 
 /* In the order of enum cli_opt. */
 const struct cli_option cli_options[] = {
@@ -16,6 +19,7 @@ const struct cli_option cli_options[] = {
   {"no-attach",    NULL,        "leave fed_attach() to the SQL"            },
   {"db",           "FILE",      "the SQLite file: target 'main'"           },
   {"target",       "NAMES",     "servers, in this order: shop,crm; or main"},
+  {"schema",       "NAME",      "which schema, on PostgreSQL"              },
   {"check",        NULL,        "exit with 3 if anything is not applied"   },
   {"var",          "NAME=TEXT", "the value of ${NAME} in the files"        },
   {"password-env", "VARIABLE",  "the password is in this variable"         },
@@ -182,6 +186,48 @@ const struct cli_command cli_commands[] = {
      "The way out when you have finished or undone one by hand. Runs no "
      "script.",
    .example = "dbfed migrate force 7 --pending --target shop"},
+  {.group = "migrate", .name = "require",
+   .usage = "[FILE]",
+   .max = 1,
+   .options = SCHEMAS,
+   .sql = "migrate_require", .takes = "!pending dry_run steps",
+   .argument = "file", .wrong = "1", .looks = true, .run = cli_migrate,
+   .help = "is all applied? and is the schema that of FILE?",
+   .text =
+     "What a program asks when it starts: says that the targets are up to "
+     "date, or what they lack, and then the exit code is 3. FILE is of `dbfed "
+     "schema snapshot`. Changes nothing.",
+   .example = "dbfed migrate require schema.json --target shop"},
+  {.group = "migrate", .name = "dump",
+   .usage = "[FILE]",
+   .max = 1,
+   .options = TEXTS,
+   .argument = "file", .looks = true, .run = cli_migrate,
+   .help = "the statements that make the schema and its history",
+   .text =
+     "For the target's own client, or a first migration; without owners, "
+     "rights and comments. Printed, or written to FILE.",
+   .example = "dbfed migrate dump schema.sql --target shop"},
+  {.group = "schema", .name = "snapshot",
+   .usage = "[FILE]",
+   .max = 1,
+   .options = TEXTS,
+   .argument = "file", .looks = true, .run = cli_migrate,
+   .help = "the live schema as JSON, to be kept beside the program",
+   .text =
+     "Tables, columns, keys, indexes, views, triggers, routines, a line for "
+     "each, as the target prints them. Printed, or written to FILE.",
+   .example = "dbfed schema snapshot schema.json --target shop"},
+  {.group = "schema", .name = "verify",
+   .usage = "FILE",
+   .min = 1, .max = 1,
+   .options = SCHEMAS,
+   .columns = "*", .argument = "file", .wrong = "1",
+   .run = cli_migrate,
+   .help = "how the live schema differs from FILE; exit code 3 if it does",
+   .text =
+     "FILE is of `dbfed schema snapshot`. A row for each difference.",
+   .example = "dbfed schema verify schema.json --target shop"},
   {.group = "server", .name = "list",
    .usage = "",
    .options = ON_SERVERS,

@@ -1,4 +1,5 @@
-/* migrate: the SQL functions and tables of migrations, as commands. */
+/* migrate: the SQL functions and tables of migrations and schemas, as
+ * commands. */
 #include "cli/cli.h"
 
 static bool migrate_has_target(const struct cli *cli)
@@ -13,8 +14,9 @@ static char *migrate_sql(const struct cli *cli, const char *columns, int n,
   struct fed_str sql;
 
   fed_str_init(&sql, FED_STR_SQL);
-  fed_str_addf(&sql, "SELECT %s%smigrate_%s(", columns ? columns : "",
-               columns ? " FROM " : "", cli->command->name);
+  fed_str_addf(&sql, "SELECT %s%s%s_%s(", columns ? columns : "",
+               columns ? " FROM " : "", cli->command->group,
+               cli->command->name);
   for (int i = 0; i < n; i++)
     fed_str_add(&sql, i ? ", ?" : "?");
   fed_str_addf(&sql, ")%s", rest);
@@ -39,7 +41,8 @@ static int migrate_report(struct cli *cli, const char *report)
 
   if (cli->value[CLI_JSON] || cli->value[CLI_CSV])
     return cli_print(cli, migrate_has_target(cli) ? did : file, &report, 1);
-  puts(report);
+  fputs(report, stdout);
+  if (!*report || report[strlen(report) - 1] != '\n') putchar('\n');
   return CLI_DONE;
 }
 
@@ -50,6 +53,9 @@ static int migrate_function(struct cli *cli, const char *const *args, int n)
     sql ? cli_run(cli, sql, args, n, &report) : cli_fail("out of memory");
 
   if (code == CLI_DONE) code = migrate_report(cli, report ? report : "");
+  if (code == CLI_FAILED && cli->command->wrong &&
+      sqlite3_errcode(cli->db) == SQLITE_MISMATCH)
+    code = CLI_WRONG;
   sqlite3_free(report);
   fed_free(sql);
   return code;
@@ -110,9 +116,10 @@ int cli_migrate(struct cli *cli)
   if (migrate_has_target(cli) && !cli->value[CLI_DB] && !cli->value[CLI_TARGET])
     return cli_misuse(cli, "which database? --db FILE, or --target SERVER");
   /* To look at a file does not make it. */
-  if (cli->value[CLI_DB]) code = cli_open(cli, cli->value[CLI_DB], !c->columns);
+  if (cli->value[CLI_DB])
+    code = cli_open(cli, cli->value[CLI_DB], !c->columns && !c->looks);
   if (code == CLI_DONE) code = cli_define(cli);
-  if (code == CLI_DONE && c->max > 0 &&
+  if (code == CLI_DONE && cli->narg &&
       !(argument = sqlite3_mprintf("%s%s%s", c->argument ? c->argument : "",
                                    c->argument ? "=" : "", cli->arg[0])))
     code = cli_fail("out of memory");

@@ -370,7 +370,7 @@ const struct fed_help fed_function_help[] = {
    .usage = "migrate_new(name [, 'dir=D'] [, 'layout=L'])",
    .help = "write the template of a new migration"},
   {.name = "migrate_require",
-   .usage = "migrate_require([targets] [, 'mode=M'] [, 'schema=FILE']...)",
+   .usage = "migrate_require([targets] [, 'mode=M'] [, 'file=FILE']...)",
    .help = "for a program's start: is all applied?"},
   {.name = "migrate_dump",
    .usage = "migrate_dump([target] [, 'file=FILE'] [, 'schema=S'])",

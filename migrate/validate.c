@@ -209,7 +209,7 @@ static const char *const require_modes[] = {"fail", "warn", "auto", NULL};
 
 struct require_opts {
   int mode;
-  char *schema;
+  struct validate_opts schema;
 };
 
 static const struct fed_opt require_options[] = {
@@ -218,10 +218,14 @@ static const struct fed_opt require_options[] = {
    .offset = offsetof(struct require_opts, mode),
    .words = require_modes,
    .help = "what to do if not all is as it should be"},
+  {.name = "file",
+   .type = FED_OPT_TEXT,
+   .offset = offsetof(struct require_opts,                   schema.file),
+   .help = "of schema_snapshot(), to compare the schema with"  },
   {.name = "schema",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct require_opts,                   schema),
-   .help = "a file that the schema is compared with"},
+   .offset = offsetof(struct require_opts,                   schema.schema),
+   .help = "which schema, on PostgreSQL"},
 };
 
 struct require {
@@ -297,14 +301,13 @@ static void require_migrations(struct require *r)
 static int require_schema(struct require *r, const char *target,
                           struct fed_err *err)
 {
-  struct validate_opts opts = {.file = r->opts.schema};
   struct validate_list list = {.n = 0};
   int nobject = 0, rc;
 
-  if (!r->opts.schema) return SQLITE_OK;
+  if (!r->opts.schema.file) return SQLITE_OK;
   fed_str_init(&list.text, FED_STR_SQL);
-  rc = validate_compare(r->host, target, &opts, &nobject, validate_note, &list,
-                        err);
+  rc = validate_compare(r->host, target, &r->opts.schema, &nobject,
+                        validate_note, &list, err);
   if (rc == SQLITE_OK && list.n)
     fed_str_addf(&r->problem, "%s%d difference%s in the schema: %s%s",
                  r->problem.len ? ", " : "", list.n, list.n > 1 ? "s" : "",
@@ -380,6 +383,11 @@ static int require_parse(struct require *r, const char *const *args, int n,
       (r->migrate.dry_run || r->migrate.pending || r->migrate.steps))
     rc = fed_err_set(err, SQLITE_MISUSE,
                      "dry_run, pending and steps make no sense here");
+  if (rc == SQLITE_OK && r->opts.schema.schema && !r->opts.schema.file)
+    rc = fed_err_set(err, SQLITE_MISUSE,
+                     "'schema=%s' is compared with which file? say it as "
+                     "'file=schema.json'; schema_snapshot() writes one",
+                     r->opts.schema.schema);
   if (rc == SQLITE_OK && r->opts.mode == REQUIRE_AUTO &&
       !sqlite3_get_autocommit(r->host->db))
     rc = fed_err_set(err, SQLITE_MISUSE,
