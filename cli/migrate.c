@@ -89,6 +89,18 @@ static int migrate_table(struct cli *cli, const char *const *args, int n)
   return code;
 }
 
+/* Is one of them the file of --db? */
+static bool migrate_is_main(const char *targets)
+{
+  while (targets && *targets) {
+    size_t n = strcspn(targets, ", ");
+
+    if (n == 4 && !sqlite3_strnicmp(targets, "main", 4)) return true;
+    targets += n + strspn(targets + n, ", ");
+  }
+  return !targets;
+}
+
 /* Targets, what the argument stands for, options. */
 static int migrate_call(struct cli *cli, const char *argument)
 {
@@ -113,7 +125,8 @@ int cli_migrate(struct cli *cli)
   char *argument = NULL;
   int code = CLI_DONE;
 
-  if (migrate_has_target(cli) && !cli->value[CLI_DB] && !cli->value[CLI_TARGET])
+  if (migrate_has_target(cli) && !cli->value[CLI_DB] &&
+      migrate_is_main(cli->value[CLI_TARGET]))
     return cli_misuse(cli, "which database? --db FILE, or --target SERVER");
   /* To look at a file does not make it. */
   if (cli->value[CLI_DB])

@@ -16,6 +16,11 @@ static int file_failed(const char *verb, const char *path, struct fed_err *err)
                      "cannot %s '%s': %s", verb, path, strerror(code));
 }
 
+static int file_is_none(const char *path, struct fed_err *err)
+{
+  return fed_err_set(err, SQLITE_CANTOPEN, "'%s' is no file", path);
+}
+
 static bool file_fill(int fd, const struct fed_str *text)
 {
   for (size_t done = 0; done < text->len;) {
@@ -32,9 +37,12 @@ int validate_file_write(const char *path, const struct fed_str *text,
                         struct fed_err *err)
 {
   struct fed_str beside;
+  struct stat old;
   int fd = -1, rc;
-  bool whole;
+  bool whole, there = stat(path, &old) == 0;
 
+  /* rename() would put a file in the place of /dev/null. */
+  if (there && !S_ISREG(old.st_mode)) return file_is_none(path, err);
   fed_str_init(&beside, 8192);
   fed_str_addf(&beside, "%s.%ld.tmp", path, (long)getpid());
   rc = fed_str_err(&beside, err);
@@ -44,7 +52,8 @@ int validate_file_write(const char *path, const struct fed_str *text,
     if (fd < 0) rc = file_failed("write", path, err);
   }
   if (rc == SQLITE_OK) {
-    whole = file_fill(fd, text);
+    whole = !there || fchmod(fd, old.st_mode & 0777) == 0;
+    whole = whole && file_fill(fd, text);
     whole = close(fd) == 0 && whole;
     if (!whole || rename(beside.s, path) != 0) {
       rc = file_failed("write", path, err);
@@ -67,7 +76,7 @@ int validate_file_read(const char *path, struct fed_str *out,
 
   if (fd < 0) return file_failed("read", path, err);
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-    rc = fed_err_set(err, SQLITE_CANTOPEN, "'%s' is no file", path);
+    rc = file_is_none(path, err);
   while (rc == SQLITE_OK && (n = read(fd, block, sizeof block)) != 0)
     if (n > 0)
       fed_str_addn(out, block, (size_t)n);

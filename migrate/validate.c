@@ -26,12 +26,21 @@ static int validate_parse(struct validate_opts *opts, const char *const *args,
   return rc;
 }
 
+static int validate_open(const struct migrate_host *host, const char *name,
+                         struct target **out, struct fed_err *err)
+{
+  if (name && strchr(name, ','))
+    return fed_err_set(err, SQLITE_MISUSE, "one target at a time, not '%s'",
+                       name);
+  return target_open(out, name, host->db, &host->wait, err);
+}
+
 static int validate_live(const struct migrate_host *host, const char *name,
                          const struct validate_opts *opts, struct schema *out,
                          struct fed_err *err)
 {
   struct target *target = NULL;
-  int rc = target_open(&target, name, host->db, &host->wait, err);
+  int rc = validate_open(host, name, &target, err);
 
   if (rc == SQLITE_OK) rc = schema_load(out, target, opts->schema, err);
   target_close(target);
@@ -75,8 +84,7 @@ int validate_dump(const struct migrate_host *host, const char *name,
   int rc = validate_parse(&opts, args, n, err);
 
   fed_str_init(&text, FED_STR_SQL);
-  if (rc == SQLITE_OK)
-    rc = target_open(&target, name, host->db, &host->wait, err);
+  if (rc == SQLITE_OK) rc = validate_open(host, name, &target, err);
   if (rc == SQLITE_OK)
     rc = dump_write(target, opts.schema, opts.file ? &text : out, err);
   if (rc == SQLITE_OK && opts.file) {
@@ -99,6 +107,7 @@ static int validate_expected(const char *path, struct schema *out,
 
   fed_str_init(&text, FED_STR_SQL);
   rc = validate_file_read(path, &text, err);
+  if (rc != SQLITE_OK) fed_err_suffix(err, "; schema_snapshot() writes one");
   if (rc == SQLITE_OK) rc = schema_read(out, path, text.s, err);
   fed_str_release(&text);
   return rc;
