@@ -336,8 +336,8 @@ static void test_failure(struct job *job)
   state("pending");
   rows("0");
   runs("migrate_up", STEP,
-       "2_b.up.sql:4:1: function 'fn': the moon is full; the first 1 of 2 "
-       "statements are applied");
+       "2_b.up.sql:4:1: function 'fn': the moon is full; the first of 2 "
+       "statements is applied");
   state("partial: 2_b.up.sql:4:1: function 'fn': the moon is full");
   rows("1");
   job->message = NULL;
