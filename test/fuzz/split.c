@@ -66,7 +66,7 @@ static void check_stmt(const struct split *s, const struct split_stmt *stmt,
   expect(stmt->size > 0 && stmt->sql >= after && end <= s->at &&
          s->at <= s->end);
   expect(!blank(stmt->sql[0]) && !blank(end[-1]));
-  expect((stmt->traits & ~31u) == 0);
+  expect(stmt->traits < 2 * SPLIT_REBUILDS);
   check_place(s->text, stmt);
   if (stmt->data) expect(stmt->data >= end && stmt->data < s->at);
   if (s->dialect == SPLIT_SQLITE && !(stmt->traits & SPLIT_CLIENT) &&
