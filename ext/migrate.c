@@ -5,18 +5,26 @@
 #include "ext/functions.h"
 #include "migrate/validate.h"
 
-/* The first argument is the targets, unless it is an option. */
-static bool function_has_targets(int argc, sqlite3_value **argv)
-{
-  const char *first = argc ? (const char *)sqlite3_value_text(argv[0]) : NULL;
-
-  return first && !fed_opt_is(migrate_options, migrate_noptions, first);
-}
-
 static struct migrate_host function_host(struct fed_db *fdb)
 {
   return (struct migrate_host){.db = fed_db_handle(fdb),
                                .wait = fed_db_wait(fdb)};
+}
+
+/* [targets,] options...; the options say which of the two it is. */
+static int function_split(int argc, sqlite3_value **argv,
+                          const struct fed_opt *table, int n,
+                          const char **targets, const char ***options,
+                          int *noption, struct fed_err *err)
+{
+  const char *word = argc ? (const char *)sqlite3_value_text(argv[0]) : NULL;
+  int first = argc > 0 && !(word && fed_opt_is(table, n, word));
+
+  *targets = NULL;
+  *noption = argc - first;
+  if (first && !(*targets = function_text(argv, 0, "the target", err)))
+    return err->rc;
+  return function_options(argc, argv, first, options, err);
 }
 
 static void function_migrate(sqlite3_context *ctx, int argc,
@@ -24,24 +32,21 @@ static void function_migrate(sqlite3_context *ctx, int argc,
 {
   struct fed_db *fdb = function_db(ctx);
   struct migrate_host host = function_host(fdb);
-  int first = function_has_targets(argc, argv);
   const char *targets = NULL, **options = NULL;
   struct fed_err err = FED_ERR_INIT;
   struct fed_str report;
-  int rc = SQLITE_OK;
+  int n = 0, rc = SQLITE_OK;
 
   fed_str_init(&report, FED_STR_SQL);
   if (!sqlite3_get_autocommit(host.db))
     rc = fed_err_set(&err, SQLITE_MISUSE,
                      "migrations begin and commit transactions of their own: "
                      "COMMIT or ROLLBACK yours before");
-  if (rc == SQLITE_OK && first &&
-      !(targets = function_text(argv, 0, "the list of targets", &err)))
-    rc = err.rc;
-  if (rc == SQLITE_OK) rc = function_options(argc, argv, first, &options, &err);
   if (rc == SQLITE_OK)
-    rc =
-      migrate_run(&host, verb, targets, options, argc - first, &report, &err);
+    rc = function_split(argc, argv, migrate_options, migrate_noptions, &targets,
+                        &options, &n, &err);
+  if (rc == SQLITE_OK)
+    rc = migrate_run(&host, verb, targets, options, n, &report, &err);
   if (rc == SQLITE_OK)
     sqlite3_result_text(ctx, report.s, (int)report.len, SQLITE_TRANSIENT);
   else
@@ -123,22 +128,6 @@ typedef int validate_fn(const struct migrate_host *host, const char *target,
                         const char *const *args, int n, struct fed_str *out,
                         struct fed_err *err);
 
-/* [targets,] options...; the options say which of the two it is. */
-static int function_split(int argc, sqlite3_value **argv,
-                          const struct fed_opt *table, int n,
-                          const char **target, const char ***options,
-                          int *noption, struct fed_err *err)
-{
-  const char *word = argc ? (const char *)sqlite3_value_text(argv[0]) : NULL;
-  int first = argc > 0 && !(word && fed_opt_is(table, n, word));
-
-  *target = NULL;
-  *noption = argc - first;
-  if (first && !(*target = function_text(argv, 0, "the target", err)))
-    return err->rc;
-  return function_options(argc, argv, first, options, err);
-}
-
 static void function_validate(sqlite3_context *ctx, int argc,
                               sqlite3_value **argv, const struct fed_opt *table,
                               int n, validate_fn *fn)
@@ -193,11 +182,6 @@ static const char *const migrate_kinds[] = {[SOURCE_VERSIONED] = "versioned",
                                             [SOURCE_REPEATABLE] = "repeatable",
                                             [SOURCE_BASELINE] = "baseline"};
 
-static void migrate_text(struct status_rows *rows, const char *text)
-{
-  status_text(rows, text && *text ? text : NULL);
-}
-
 static int migrate_item_row(void *arg, const char *target,
                             const struct plan_item *item, struct fed_err *err)
 {
@@ -205,19 +189,19 @@ static int migrate_item_row(void *arg, const char *target,
 
   (void)err;
   status_text(rows, target);
-  migrate_text(rows, plan_version(item));
+  status_text_or_null(rows, plan_version(item));
   status_text(rows, plan_name(item));
   status_text(rows, item->file ? migrate_kinds[item->file->kind] : NULL);
   status_text(rows, plan_state_name(item->state));
-  migrate_text(rows, item->file ? item->file->up.path : NULL);
+  status_text_or_null(rows, item->file ? item->file->up.path : NULL);
   status_int(rows, item->file && item->file->down.present);
-  migrate_text(rows, item->row ? item->row->started_at : NULL);
+  status_text_or_null(rows, item->row ? item->row->started_at : NULL);
   if (item->row)
     status_int(rows, item->row->duration_ms);
   else
     status_null(rows);
-  migrate_text(rows, item->row ? item->row->applied_by : NULL);
-  migrate_text(rows, item->row ? item->row->error : NULL);
+  status_text_or_null(rows, item->row ? item->row->applied_by : NULL);
+  status_text_or_null(rows, item->row ? item->row->error : NULL);
   return SQLITE_OK;
 }
 
@@ -231,16 +215,16 @@ static int migrate_history_row(void *arg, const char *target,
   status_text(rows, target);
   status_int(rows, row->id);
   status_text(rows, history_action_name(row->action));
-  migrate_text(rows, row->version);
+  status_text_or_null(rows, row->version);
   status_text(rows, row->name);
   status_text(rows, history_state_name(row->state));
   status_int(rows, row->statements);
   status_int(rows, row->done);
-  migrate_text(rows, row->checksum);
+  status_text_or_null(rows, row->checksum);
   status_text(rows, row->started_at);
   status_int(rows, row->duration_ms);
   status_text(rows, row->applied_by);
-  migrate_text(rows, row->error);
+  status_text_or_null(rows, row->error);
   return SQLITE_OK;
 }
 
@@ -257,7 +241,7 @@ static int migrate_step_row(void *arg, const char *target,
 
   (void)err;
   status_text(rows, target);
-  migrate_text(rows, plan_version(item));
+  status_text_or_null(rows, plan_version(item));
   status_text(rows, plan_name(item));
   status_text(rows, script->path);
   status_int(rows, step->stmt.line);
@@ -275,7 +259,7 @@ static int migrate_note_row(void *arg, const char *target, const char *version,
 
   (void)err;
   status_text(rows, target);
-  migrate_text(rows, version);
+  status_text_or_null(rows, version);
   status_text(rows, name);
   status_text(rows, problem);
   status_text(rows, remedy);
@@ -292,15 +276,11 @@ struct migrate_args {
 static int migrate_args(struct migrate_args *args, struct fed_db *fdb,
                         struct status_rows *rows, struct fed_err *err)
 {
-  int first = function_has_targets(rows->argc, rows->argv);
-
   memset(args, 0, sizeof *args);
   args->host = function_host(fdb);
-  args->n = rows->argc - first;
-  if (first &&
-      !(args->targets = function_text(rows->argv, 0, "the targets", err)))
-    return err->rc;
-  return function_options(rows->argc, rows->argv, first, &args->options, err);
+  return function_split(rows->argc, rows->argv, migrate_options,
+                        migrate_noptions, &args->targets, &args->options,
+                        &args->n, err);
 }
 
 static int migrate_fill_status(struct fed_db *fdb, struct status_rows *rows,
@@ -384,13 +364,16 @@ static int schema_fill_verify(struct fed_db *fdb, struct status_rows *rows,
   return rc;
 }
 
+/* Each option once, and variables. */
+#define MIGRATE_ARGS 40
+
 const struct status_table fed_migrate_tables[] = {
   {.name = "migrate_status",
    .columns = "target TEXT, version TEXT, name TEXT, kind TEXT, state TEXT,"
               " file TEXT, reversible INT, applied_at TEXT, duration_ms INT,"
-              " applied_by TEXT, error TEXT, targets HIDDEN, o1 HIDDEN,"
-              " o2 HIDDEN, o3 HIDDEN, o4 HIDDEN", .ncol = 11,
-   .nhidden = 5,
+              " applied_by TEXT, error TEXT, targets HIDDEN", .ncol = 11,
+   .nhidden = 1,
+   .nmore = MIGRATE_ARGS,
    .fill = migrate_fill_status,
    .usage = "migrate_status([targets] [, 'dir=D']...)",
    .help = "each migration, in the files and on the targets"},
@@ -405,27 +388,27 @@ const struct status_table fed_migrate_tables[] = {
    .help = "what was done to the targets, in order"},
   {.name = "migrate_plan",
    .columns = "target TEXT, version TEXT, name TEXT, file TEXT, line INT,"
-              " statement TEXT, atomic INT, destructive INT, targets HIDDEN,"
-              " o1 HIDDEN, o2 HIDDEN, o3 HIDDEN, o4 HIDDEN", .ncol = 8,
-   .nhidden = 5,
+              " statement TEXT, atomic INT, destructive INT, targets HIDDEN", .ncol = 8,
+   .nhidden = 1,
+   .nmore = MIGRATE_ARGS,
    .fill = migrate_fill_plan,
    .usage = "migrate_plan([targets] [, 'dir=D']...)",
    .help = "the statements that migrate_up() would run"},
   {.name = "migrate_verify",
    .columns = "target TEXT, version TEXT, name TEXT, problem TEXT,"
-              " remedy TEXT, targets HIDDEN, o1 HIDDEN, o2 HIDDEN, o3 HIDDEN,"
-              " o4 HIDDEN", .ncol = 5,
-   .nhidden = 5,
+              " remedy TEXT, targets HIDDEN", .ncol = 5,
+   .nhidden = 1,
+   .nmore = MIGRATE_ARGS,
    .fill = migrate_fill_verify,
    .usage = "migrate_verify([targets] [, 'dir=D']...)",
    .help = "what is not as it should be; no rows: all is well"},
   {.name = "schema_verify",
    .columns = "kind TEXT, \"table\" TEXT, \"column\" TEXT, property TEXT,"
-              " expected TEXT, found TEXT, target HIDDEN, o1 HIDDEN,"
-              " o2 HIDDEN", .ncol = 6,
-   .nhidden = 3,
+              " expected TEXT, found TEXT, target HIDDEN", .ncol = 6,
+   .nhidden = 1,
+   .nmore = MIGRATE_ARGS,
    .fill = schema_fill_verify,
    .usage = "schema_verify([target,] 'file=FILE' [, 'schema=S'])",
    .help = "how the live schema differs from that of the file"},
-  {.name = NULL                                              },
+  {.name = NULL                       },
 };

@@ -72,6 +72,12 @@ void status_text(struct status_rows *rows, const char *text)
     rows->nomem = true;
 }
 
+/* An empty text says nothing: NULL. */
+void status_text_or_null(struct status_rows *rows, const char *text)
+{
+  status_text(rows, text && *text ? text : NULL);
+}
+
 void status_value(struct status_rows *rows, const struct fed_value *from)
 {
   struct fed_value *value = status_add(rows);
@@ -97,12 +103,6 @@ void status_clear(struct status_rows *rows)
 }
 
 /* ---- the tables -------------------------------------------------------- */
-
-/* An empty text says nothing: NULL. */
-static void status_text_or_null(struct status_rows *rows, const char *text)
-{
-  status_text(rows, text && *text ? text : NULL);
-}
 
 static void status_caps(struct status_rows *rows, unsigned caps)
 {
@@ -366,10 +366,9 @@ const struct status_table status_tables[] = {
    .help = "what of a statement is sent, what stays here, and why"},
   {.name = "fed_verify",
    .columns = "result TEXT, row INT, \"column\" TEXT, pushed, local,"
-              " rows_pushed INT, rows_local INT, sql HIDDEN,"
-              " a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 HIDDEN,"
-              " a6 HIDDEN, a7 HIDDEN, a8 HIDDEN, a9 HIDDEN", .ncol = 7,
-   .nhidden = 10,
+              " rows_pushed INT, rows_local INT, sql HIDDEN", .ncol = 7,
+   .nhidden = 1,
+   .nmore = 9,
    .fill = verify_fill,
    .usage = "fed_verify('SELECT ...' [, value...])",
    .help = "run a statement with pushdown and without; the difference"},
@@ -383,22 +382,32 @@ const struct status_table status_tables[] = {
 
 /* ---- the module -------------------------------------------------------- */
 
+static int status_declare(sqlite3 *db, const struct status_table *def)
+{
+  struct fed_str sql;
+  int rc;
+
+  fed_str_init(&sql, FED_STR_SQL);
+  fed_str_addf(&sql, "CREATE TABLE x(%s", def->columns);
+  for (int i = 1; i <= def->nmore; i++)
+    fed_str_addf(&sql, ", a%d HIDDEN", i);
+  fed_str_add(&sql, ")");
+  rc = sql.nomem ? SQLITE_NOMEM : sqlite3_declare_vtab(db, sql.s);
+  fed_str_release(&sql);
+  return rc;
+}
+
 static int status_connect(sqlite3 *db, void *arg, int argc,
                           const char *const *argv, sqlite3_vtab **out,
                           char **message)
 {
   const struct status_aux *aux = arg;
   struct status_vtab *vtab;
-  char *sql;
-  int rc;
+  int rc = status_declare(db, aux->def);
 
   (void)argc;
   (void)argv;
   (void)message;
-  sql = sqlite3_mprintf("CREATE TABLE x(%s)", aux->def->columns);
-  if (!sql) return SQLITE_NOMEM;
-  rc = sqlite3_declare_vtab(db, sql);
-  sqlite3_free(sql);
   if (rc != SQLITE_OK) return rc;
   sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
   vtab = fed_alloc(sizeof *vtab);
@@ -426,11 +435,11 @@ static bool status_gives(const sqlite3_index_info *info, int i, int col)
 static int status_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
   const struct status_table *def = ((struct status_vtab *)base)->aux->def;
-  int narg = 0;
+  int ncol = def->ncol + def->nhidden + def->nmore, narg = 0;
 
   info->estimatedCost = 1000;
   info->estimatedRows = 100;
-  for (int col = def->ncol; col < def->ncol + def->nhidden; col++)
+  for (int col = def->ncol; col < ncol; col++)
     for (int i = 0; i < info->nConstraint; i++) {
       if (!status_gives(info, i, col)) continue;
       if (!info->aConstraint[i].usable) return SQLITE_CONSTRAINT;

@@ -25,6 +25,7 @@ struct status_rows {
 void status_int(struct status_rows *rows, int64_t i);
 void status_real(struct status_rows *rows, double r);
 void status_text(struct status_rows *rows, const char *text);
+void status_text_or_null(struct status_rows *rows, const char *text); /* "" */
 void status_null(struct status_rows *rows);
 void status_value(struct status_rows *rows, const struct fed_value *value);
 void status_clear(struct status_rows *rows);
@@ -34,6 +35,7 @@ struct status_table {
   const char *columns; /* for CREATE TABLE x(...) */
   int ncol;            /* those that show */
   int nhidden;         /* behind them: arguments */
+  int nmore;           /* behind those: arguments that need no name */
   int (*fill)(struct fed_db *fdb, struct status_rows *rows,
               struct fed_err *err);
   const char *usage; /* NULL: its name */
