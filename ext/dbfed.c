@@ -58,7 +58,7 @@ static int dbfed_call(void *arg, struct host_call *call)
 {
   const struct dbfed_function *function = arg;
   struct fed_migrate_call shown = {
-    .db = call->run->local,
+    .db = call->run->progress.local,
     .target = call->run->target->name,
     .driver = call->run->target->kind->driver,
     .version = call->row->version,

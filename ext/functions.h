@@ -48,6 +48,8 @@ void function_migrate_repair(sqlite3_context *ctx, int argc,
                              sqlite3_value **argv);
 void function_migrate_adopt(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);
+void function_migrate_on_progress(sqlite3_context *ctx, int argc,
+                                  sqlite3_value **argv);
 void function_migrate_new(sqlite3_context *ctx, int argc, sqlite3_value **argv);
 void function_migrate_force(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv);

@@ -8,7 +8,8 @@
 static struct migrate_host function_host(struct fed_db *fdb)
 {
   return (struct migrate_host){.db = fed_db_handle(fdb),
-                               .wait = fed_db_wait(fdb)};
+                               .wait = fed_db_wait(fdb),
+                               .state = fed_db_kept(fdb)};
 }
 
 /* [targets,] options...; the options say which of the two it is. */
@@ -35,16 +36,11 @@ static void function_migrate(sqlite3_context *ctx, int argc,
   const char *targets = NULL, **options = NULL;
   struct fed_err err = FED_ERR_INIT;
   struct fed_str report;
-  int n = 0, rc = SQLITE_OK;
+  int n = 0, rc;
 
   fed_str_init(&report, FED_STR_SQL);
-  if (!sqlite3_get_autocommit(host.db))
-    rc = fed_err_set(&err, SQLITE_MISUSE,
-                     "migrations begin and commit transactions of their own: "
-                     "COMMIT or ROLLBACK yours before");
-  if (rc == SQLITE_OK)
-    rc = function_split(argc, argv, migrate_options, migrate_noptions, &targets,
-                        &options, &n, &err);
+  rc = function_split(argc, argv, migrate_options, migrate_noptions, &targets,
+                      &options, &n, &err);
   if (rc == SQLITE_OK)
     rc = migrate_run(&host, verb, targets, options, n, &report, &err);
   if (rc == SQLITE_OK)
@@ -97,6 +93,23 @@ void function_migrate_adopt(sqlite3_context *ctx, int argc,
                             sqlite3_value **argv)
 {
   function_migrate(ctx, argc, argv, MIGRATE_ADOPT);
+}
+
+/* migrate_on_progress(function): gives it back. */
+void function_migrate_on_progress(sqlite3_context *ctx, int argc,
+                                  sqlite3_value **argv)
+{
+  struct migrate_host host = function_host(function_db(ctx));
+  struct fed_err err = FED_ERR_INIT;
+  bool none = sqlite3_value_type(argv[0]) == SQLITE_NULL;
+  const char *name = none ? NULL : function_text(argv, 0, "the function", &err);
+
+  (void)argc;
+  if ((none || name) &&
+      progress_set(host.state, host.db, name, &err) == SQLITE_OK)
+    sqlite3_result_value(ctx, argv[0]);
+  else
+    fed_result_err(ctx, &err);
 }
 
 void function_migrate_new(sqlite3_context *ctx, int argc, sqlite3_value **argv)

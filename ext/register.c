@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "ext/ext.h"
 #include "ext/functions.h"
+#include "migrate/progress.h"
 
 /*
  * Only direct SQL may call these, no view, trigger or schema of a file; they
@@ -82,6 +83,15 @@ static int register_functions(sqlite3 *db, struct fed_db *fdb,
   return rc;
 }
 
+static int register_state(struct fed_db *fdb, struct fed_err *err)
+{
+  struct progress_state *state = fed_alloc(sizeof *state);
+
+  if (!state) return fed_err_nomem(err);
+  fed_db_keep(fdb, state, progress_free);
+  return SQLITE_OK;
+}
+
 /* Loaded already? Registering twice would fail while a statement runs. */
 static bool register_done(sqlite3 *db)
 {
@@ -100,6 +110,7 @@ int fed_ext_register(sqlite3 *db, char **message)
 
   if (register_done(db)) return SQLITE_OK;
   rc = fed_vtab_register(db, fed_function_help, fed_migrate_tables, &fdb, &err);
+  if (rc == SQLITE_OK) rc = register_state(fdb, &err);
   if (rc == SQLITE_OK) rc = register_functions(db, fdb, &err);
   if (rc == SQLITE_OK &&
       (rc = sqlite3_create_collation_v2(db, "decimal", SQLITE_UTF8, NULL,

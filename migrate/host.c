@@ -143,22 +143,18 @@ static int host_call_c(const struct host_entry *entry, struct host_call *call)
   return rc;
 }
 
-/* SELECT "fn"(target, version, direction): of the program that loaded us. */
+/* fn(target, version, direction): of the program that loaded us. */
 static int host_call_sql(const struct host_call *call)
 {
   const struct script_run *run = call->run;
-  char *sql = sqlite3_mprintf("SELECT \"%w\"(%Q, %Q, %Q)", call->function,
-                              run->target->name, call->row->version,
-                              history_action_name(call->row->action));
-  char *message = NULL;
+  char *args =
+    sqlite3_mprintf("%Q, %Q, %Q", run->target->name, call->row->version,
+                    history_action_name(call->row->action));
   int rc;
 
-  if (!sql) return fed_err_nomem(call->err);
-  rc = sqlite3_exec(run->local, sql, NULL, NULL, &message) & 0xff;
-  sqlite3_free(sql);
-  if (rc != SQLITE_OK)
-    fed_err_set(call->err, rc, "%s", message ? message : sqlite3_errstr(rc));
-  sqlite3_free(message);
+  if (!args) return fed_err_nomem(call->err);
+  rc = call_select(run->progress.local, call->function, args, NULL, call->err);
+  sqlite3_free(args);
   return rc;
 }
 
@@ -167,22 +163,15 @@ int host_run(struct script_run *run, const char *name, bool atomic,
 {
   struct host_call call = {
     .function = name, .run = run, .row = row, .atomic = atomic, .err = err};
+  sqlite3 *local = run->progress.local;
   struct host_entry *entry;
-  int rc = host_find(run->local, "call", name, &entry, err);
+  bool inside;
+  int rc = host_find(local, "call", name, &entry, err);
 
-  if (rc == SQLITE_OK)
-    rc = entry ? host_call_c(entry, &call) : host_call_sql(&call);
-  if (rc != SQLITE_OK) {
-    fed_err_prefix(err, "function '%s': ", name);
-    err->position = 0; /* of the function's own SQL */
-  }
-  if (rc == SQLITE_OK && run->target->in_tx &&
-      !sqlite3_stricmp(run->target->name, "main") &&
-      sqlite3_get_autocommit(run->local))
-    rc =
-      fed_err_set(err, SQLITE_ERROR,
-                  "function '%s' ended the transaction of the migration", name);
-  return rc;
+  if (rc == SQLITE_OK) rc = call_begin(local, &inside, err);
+  if (rc != SQLITE_OK) return rc;
+  rc = entry ? host_call_c(entry, &call) : host_call_sql(&call);
+  return call_end(local, name, inside, rc, err);
 }
 
 /* ---- SQL of a function --------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef FED_HOST_H
 #define FED_HOST_H
 
+#include "migrate/call.h"
 #include "migrate/embedded.h"
 #include "migrate/script.h"
 

@@ -67,8 +67,7 @@ const char *migrate_dir(const struct migrate *m)
 
 /* ---- one migration ------------------------------------------------------- */
 
-static void migrate_note(struct migrate *m, const char *version,
-                         const char *name)
+void migrate_note(struct migrate *m, const char *version, const char *name)
 {
   m->ndone++;
   if (m->ndone <= MIGRATE_NAMED)
@@ -114,15 +113,47 @@ static enum history_action migrate_action(const struct plan_item *item, bool up)
   return item->file->kind == SOURCE_BASELINE ? HISTORY_BASELINE : HISTORY_UP;
 }
 
+static struct progress migrate_progress(const struct migrate *m)
+{
+  return (struct progress){.state = m->host->state,
+                           .local = m->host->db,
+                           .target = m->target->name,
+                           .done = m->ndone,
+                           .total = m->total};
+}
+
+static int migrate_tell(struct migrate *m, enum progress_moment moment,
+                        const struct script *script,
+                        const struct history_row *row, struct fed_err *err)
+{
+  struct progress progress = migrate_progress(m);
+  int at = moment == PROGRESS_DONE ? script->n : 0;
+
+  return progress_tell(&progress, moment, row, at, script->n, err);
+}
+
+static int migrate_execute(struct migrate *m, struct script *script,
+                           struct plan_item *item, struct history_row *row,
+                           struct fed_err *err)
+{
+  struct script_run run = {.target = m->target,
+                           .progress = migrate_progress(m),
+                           .partial =
+                             item->state == PLAN_PARTIAL ? item->row : NULL,
+                           .last = m->history.last};
+  int rc = migrate_tell(m, PROGRESS_BEGIN, script, row, err);
+
+  if (rc != SQLITE_OK) return rc;
+  rc = script_execute(script, &run, row, err);
+  rc = target_restore(m->target, rc, err);
+  if (rc == SQLITE_OK) m->history.last = run.last;
+  return rc;
+}
+
 static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
                           struct fed_err *err)
 {
   const struct source_file *file = item->file;
-  struct script_run run = {.target = m->target,
-                           .local = m->host->db,
-                           .partial =
-                             item->state == PLAN_PARTIAL ? item->row : NULL,
-                           .last = m->history.last};
   struct history_row row = {.action = migrate_action(item, up),
                             .version = file->version,
                             .name = file->name,
@@ -134,14 +165,13 @@ static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
   if (rc == SQLITE_OK) {
     rc = migrate_guard(m, &script, err);
     if (rc == SQLITE_OK && !m->opts.dry_run)
-      rc = script_execute(&script, &run, &row, err);
+      rc = migrate_execute(m, &script, item, &row, err);
+    if (rc == SQLITE_OK) migrate_note(m, plan_version(item), plan_name(item));
+    if (rc == SQLITE_OK && !m->opts.dry_run)
+      rc = migrate_tell(m, PROGRESS_DONE, &script, &row, err);
     script_release(&script);
   }
-  if (!m->opts.dry_run) rc = target_restore(m->target, rc, err);
-  if (rc == SQLITE_OK) {
-    m->history.last = run.last;
-    migrate_note(m, plan_version(item), plan_name(item));
-  } else if (rc != SCRIPT_STALE)
+  if (rc != SQLITE_OK && rc != SCRIPT_STALE)
     migrate_blame(m, up ? file->up.path : file->down.path, err);
   return rc;
 }
@@ -200,12 +230,13 @@ static int migrate_check_partial(const struct migrate *m, bool up,
   return SQLITE_OK;
 }
 
-/* Versioned ones in order; repeatable ones once none of those is left. */
-static int migrate_up(struct migrate *m, struct fed_err *err)
+/* Versioned ones in order; repeatable ones once none of those is left. Without
+ * `run` they are only counted. */
+static int migrate_apply(struct migrate *m, bool run, struct fed_err *err)
 {
   bool left = false;
-  int64_t n = m->ndone; /* not the first look, perhaps */
-  int rc = migrate_check_partial(m, true, err);
+  int n = m->ndone; /* not the first look, perhaps */
+  int rc = SQLITE_OK;
 
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
     struct plan_item *item = &m->plan.item[i];
@@ -217,9 +248,18 @@ static int migrate_up(struct migrate *m, struct fed_err *err)
       continue;
     }
     n++;
-    rc = migrate_script(m, item, true, err);
+    if (run) rc = migrate_script(m, item, true, err);
   }
+  if (!run) m->total = n;
   return rc;
+}
+
+static int migrate_up(struct migrate *m, struct fed_err *err)
+{
+  int rc = migrate_check_partial(m, true, err);
+
+  if (rc == SQLITE_OK) rc = migrate_apply(m, false, err);
+  return rc == SQLITE_OK ? migrate_apply(m, true, err) : rc;
 }
 
 static bool migrate_is_undoable(const struct plan_item *item)
@@ -231,12 +271,12 @@ static bool migrate_is_undoable(const struct plan_item *item)
 
 /*
  * Those to undo, the last first: one, or as many as asked, or all above `to`.
- * Without `run` only whether they can be.
+ * Without `run` only whether they can be, and how many they are.
  */
 static int migrate_undo(struct migrate *m, bool run, struct fed_err *err)
 {
   int64_t most = m->opts.steps ? m->opts.steps : *m->to ? INT64_MAX : 1;
-  int rc = SQLITE_OK;
+  int n = m->ndone, rc = SQLITE_OK;
 
   most -= m->ndone; /* not the first look, perhaps */
   for (int i = m->plan.n - 1; i >= 0 && most > 0 && rc == SQLITE_OK; i--) {
@@ -245,6 +285,7 @@ static int migrate_undo(struct migrate *m, bool run, struct fed_err *err)
     if (!migrate_is_undoable(item)) continue;
     if (*m->to && !migrate_is_beyond(m, item)) break;
     most--;
+    n++;
     if (run)
       rc = migrate_script(m, item, false, err);
     else if (!item->file || !item->file->down.present)
@@ -253,6 +294,7 @@ static int migrate_undo(struct migrate *m, bool run, struct fed_err *err)
                        "cannot be undone, and nothing was",
                        m->target->name, plan_version(item), plan_name(item));
   }
+  if (!run) m->total = n;
   return rc;
 }
 
@@ -298,84 +340,9 @@ static int migrate_redo(struct migrate *m, struct fed_err *err)
                      "migration '%s_%s' is undone; another process came "
                      "between: migrate_up() applies it again",
                      plan_version(last), plan_name(last));
-  }
+  } else if (rc != SQLITE_OK && !m->ndone)
+    fed_err_suffix(err, " (it is undone; migrate_up() applies it again)");
   return rc;
-}
-
-/* ---- what is only written down ------------------------------------------- */
-
-int migrate_write(struct migrate *m, enum history_action action,
-                  const char *version, const char *name, const char *checksum,
-                  struct fed_err *err)
-{
-  struct history_row row = {.id = m->history.last + 1,
-                            .action = action,
-                            .version = version,
-                            .name = name,
-                            .checksum = checksum};
-  int rc = SQLITE_OK;
-
-  if (!m->opts.dry_run) rc = history_add(m->target, &row, err);
-  if (rc == SQLITE_OK) {
-    m->history.last = row.id;
-    migrate_note(m, version, name);
-  }
-  return rc;
-}
-
-static int migrate_need_to(const struct migrate *m, struct fed_err *err)
-{
-  if (*m->to && strcmp(m->to, "0") != 0) return SQLITE_OK;
-  return fed_err_set(err, SQLITE_MISUSE,
-                     "which version? say it as 'to=20240131120000'");
-}
-
-static int migrate_baseline(struct migrate *m, struct fed_err *err)
-{
-  int rc = migrate_need_to(m, err);
-
-  if (rc != SQLITE_OK) return rc;
-  if (m->history.nnow)
-    return fed_err_set(err, SQLITE_ERROR,
-                       "target '%s': migrations are applied already: a "
-                       "baseline is for a database that had none",
-                       m->target->name);
-  return migrate_write(m, HISTORY_BASELINE, m->to, "baseline", "", err);
-}
-
-static int migrate_repair(struct migrate *m, struct fed_err *err)
-{
-  int rc = SQLITE_OK;
-
-  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
-    const struct plan_item *item = &m->plan.item[i];
-    bool gone = item->state == PLAN_MISSING || item->state == PLAN_FUTURE;
-
-    if (!gone && item->state != PLAN_CHANGED) continue;
-    rc = migrate_write(m, gone ? HISTORY_FORGET : HISTORY_REPAIR,
-                       plan_version(item), plan_name(item),
-                       item->file ? item->file->checksum : "", err);
-  }
-  return rc;
-}
-
-static int migrate_force(struct migrate *m, struct fed_err *err)
-{
-  int rc = migrate_need_to(m, err);
-
-  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
-    const struct plan_item *item = &m->plan.item[i];
-
-    if (strcmp(plan_version(item), m->to) != 0) continue;
-    return migrate_write(m, m->opts.pending ? HISTORY_FORGET : HISTORY_FORCE,
-                         m->to, plan_name(item),
-                         item->file ? item->file->checksum : "", err);
-  }
-  if (rc != SQLITE_OK) return rc;
-  return fed_err_set(err, SQLITE_ERROR,
-                     "target '%s': there is no migration %s, in the files or "
-                     "applied",
-                     m->target->name, m->to);
 }
 
 /* ---- the state of a target ----------------------------------------------- */
@@ -603,12 +570,15 @@ int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
                 struct fed_str *report, struct fed_err *err)
 {
   struct migrate m = {.host = host, .verb = verb, .report = report};
-  int rc = migrate_parse(&m, args, n, err);
+  int rc = progress_enter(host->state, host->db, err);
 
+  if (rc != SQLITE_OK) return rc;
+  rc = migrate_parse(&m, args, n, err);
   if (rc == SQLITE_OK) rc = migrate_each(&m, targets, migrate_one, err);
   if (rc == SQLITE_OK) rc = fed_str_err(report, err);
   if (rc != SQLITE_OK && report->len)
     fed_err_suffix(err, " [done before: %s]", report->s);
+  host->state->running = false;
   migrate_release(&m);
   return rc;
 }

@@ -7,6 +7,8 @@
  *     target.c   a database        -> a session, a lock, a history
  *     plan.c     files and history -> what is to be done
  *     script.c   runs one script, so that the history is always right
+ *     host.c     what the program gives: files, and functions as steps
+ *     progress.c tells a function of the program, which may stop the run
  *     migrate.c  puts it together
  */
 #ifndef FED_MIGRATE_H
@@ -36,10 +38,11 @@ struct migrate_opts {
 extern const struct fed_opt migrate_options[];
 extern const int migrate_noptions;
 
-/* Whose connection, and how long. */
+/* Whose connection, how long, and what it keeps. */
 struct migrate_host {
   sqlite3 *db;
   struct fed_wait wait;
+  struct progress_state *state;
 };
 
 enum migrate_verb {
@@ -58,7 +61,7 @@ enum migrate_verb {
  * Do it on each of `targets` (names separated by commas; NULL: main), one
  * after the other, up to the first that fails. `args` are options. Appends to
  * `report` a line for each target, also when it fails. Must be called outside
- * any transaction of host->db if that is a target.
+ * any transaction of host->db, and not inside another run.
  */
 int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
                 const char *targets, const char *const *args, int n,

@@ -23,7 +23,7 @@ struct migrate {
   struct history history;
   struct plan plan;
   struct fed_str done; /* versions, for the report */
-  int ndone;
+  int ndone, total;    /* of those that have scripts */
   int64_t start_ms;
 };
 
@@ -45,10 +45,19 @@ void migrate_close(struct migrate *m);
 /* Is it for migrate_up()? */
 bool migrate_is_due(const struct migrate *m, const struct plan_item *item);
 
+/* One more is done: for the report. */
+void migrate_note(struct migrate *m, const char *version, const char *name);
+
+/* ---- write.c: what is only written down ---------------------------------- */
+
 /* A row of the history, and of the report. */
 int migrate_write(struct migrate *m, enum history_action action,
                   const char *version, const char *name, const char *checksum,
                   struct fed_err *err);
+
+int migrate_baseline(struct migrate *m, struct fed_err *err);
+int migrate_repair(struct migrate *m, struct fed_err *err);
+int migrate_force(struct migrate *m, struct fed_err *err);
 
 /* Take over what another tool's history says (adopt.c). */
 int migrate_adopt(struct migrate *m, struct fed_err *err);

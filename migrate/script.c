@@ -43,10 +43,13 @@ static int script_step(struct script *script, struct script_run *run, int at,
                        const struct history_row *row, struct fed_err *err)
 {
   const struct script_step *step = &script->step[at];
-  int rc = step->call
-             ? host_run(run, step->call, !run->single, row, err)
-             : target_run(run->target, step->stmt.sql, step->stmt.size, err);
+  int rc = progress_tell(&run->progress, PROGRESS_STATEMENT, row, at + 1,
+                         script->n, err);
 
+  if (rc == SQLITE_OK)
+    rc = step->call
+           ? host_run(run, step->call, !run->single, row, err)
+           : target_run(run->target, step->stmt.sql, step->stmt.size, err);
   if (rc != SQLITE_OK) script_blame(script, at, err);
   return rc;
 }

@@ -7,7 +7,7 @@
 
 #include <nettle/sha2.h>
 
-#include "migrate/history.h"
+#include "migrate/progress.h"
 #include "migrate/source.h"
 
 struct script_step {
@@ -56,7 +56,7 @@ void script_release(struct script *script);
 /* What a run needs to know besides. */
 struct script_run {
   struct target *target;
-  sqlite3 *local;                    /* whose functions are called */
+  struct progress progress;          /* whose functions are called */
   const struct history_row *partial; /* go on from here, or NULL */
   int64_t last;                      /* the history's highest id, now ours */
   bool single; /* the transaction is of one statement and its progress */

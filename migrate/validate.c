@@ -398,11 +398,6 @@ static int require_parse(struct require *r, const char *const *args, int n,
                      "'schema=%s' is compared with which file? say it as "
                      "'file=schema.json'; schema_snapshot() writes one",
                      r->opts.schema.schema);
-  if (rc == SQLITE_OK && r->opts.mode == REQUIRE_AUTO &&
-      !sqlite3_get_autocommit(r->host->db))
-    rc = fed_err_set(err, SQLITE_MISUSE,
-                     "mode=auto begins and commits transactions of its own: "
-                     "COMMIT or ROLLBACK yours before");
   if (rc == SQLITE_OK && r->migrate.to)
     rc = source_version_parse(r->migrate.to, r->to, err);
   return rc;

@@ -33,6 +33,7 @@ void fed_db_unref(void *arg)
   trust_release(fdb);
   pushdown_release(fdb);
   fed_tx_unref(fdb->tx);
+  if (fdb->kept_release) fdb->kept_release(fdb->kept);
   fed_free(fdb);
 }
 
@@ -218,6 +219,17 @@ static int db_register_statuses(struct fed_db *fdb,
 sqlite3 *fed_db_handle(const struct fed_db *fdb)
 {
   return fdb->db;
+}
+
+void fed_db_keep(struct fed_db *fdb, void *data, void (*release)(void *))
+{
+  fdb->kept = data;
+  fdb->kept_release = release;
+}
+
+void *fed_db_kept(const struct fed_db *fdb)
+{
+  return fdb->kept;
 }
 
 int fed_vtab_register(sqlite3 *db, const struct fed_help *help,

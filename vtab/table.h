@@ -36,8 +36,10 @@ struct fed_db {
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
   const struct fed_help *help;     /* SQL functions, for fed_help */
   const struct status_table *more; /* tables of the layer above, too */
-  int64_t next_look;               /* when to test for an interrupt again */
-  int64_t plan_id;                 /* of the last plan that was made */
+  void *kept;                      /* by the layer above; fed_db_keep() */
+  void (*kept_release)(void *);
+  int64_t next_look; /* when to test for an interrupt again */
+  int64_t plan_id;   /* of the last plan that was made */
 };
 
 /* One virtual table on one SQLite connection. */

@@ -37,6 +37,11 @@ int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
 /* The connection that it belongs to. */
 sqlite3 *fed_db_handle(const struct fed_db *fdb);
 
+/* What the layer above keeps for the connection; `release` gets it at the end.
+ * Set once, right after fed_vtab_register(). */
+void fed_db_keep(struct fed_db *fdb, void *data, void (*release)(void *));
+void *fed_db_kept(const struct fed_db *fdb);
+
 /* One reference for each module or function that holds it as client data. */
 struct fed_db *fed_db_ref(struct fed_db *fdb);
 void fed_db_unref(void *fdb);
