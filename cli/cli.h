@@ -8,6 +8,7 @@
  *     help.c      what --help says
  *     rows.c      rows as columns, JSON or CSV
  *     sql.c       SQL for commands: run it, attach servers
+ *     progress.c  a line on a terminal while migrations run
  *     query.c migrate.c shell.c server.c config.c doctor.c   the commands
  */
 #ifndef FED_CLI_H
@@ -150,6 +151,16 @@ int cli_define(struct cli *cli);
 
 /* Attach the servers that `sql` mentions as `name.`. */
 int cli_attach(struct cli *cli, const char *sql);
+
+/* ---- progress.c ---------------------------------------------------------- */
+
+/* On a terminal, and not for --json or --csv, a line on stderr tells what the
+ * migrations of cli->db do; to be called before them, with the end after. */
+int cli_progress_begin(struct cli *cli);
+void cli_progress_end(void);
+
+/* Now and then while something runs: the line's time goes on. */
+void cli_progress_tick(void);
 
 /* ---- server.c, config.c -------------------------------------------------- */
 

@@ -25,6 +25,7 @@ bool cli_colour(FILE *out)
 FED_PRINTF(2, 0)
 static void cli_tell(const char *kind, const char *fmt, va_list args)
 {
+  cli_progress_end();
   fflush(stdout);
   fprintf(stderr, "dbfed: %s", kind);
   vfprintf(stderr, fmt, args);
@@ -82,6 +83,7 @@ static void main_interrupted(int number)
 static int main_progress(void *unused)
 {
   (void)unused;
+  cli_progress_tick();
   return main_stopped;
 }
 

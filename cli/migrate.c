@@ -49,9 +49,10 @@ static int migrate_report(struct cli *cli, const char *report)
 static int migrate_function(struct cli *cli, const char *const *args, int n)
 {
   char *sql = migrate_sql(cli, NULL, n, ""), *report = NULL;
-  int code =
-    sql ? cli_run(cli, sql, args, n, &report) : cli_fail("out of memory");
+  int code = sql ? cli_progress_begin(cli) : cli_fail("out of memory");
 
+  if (code == CLI_DONE) code = cli_run(cli, sql, args, n, &report);
+  cli_progress_end();
   if (code == CLI_DONE) code = migrate_report(cli, report ? report : "");
   if (code == CLI_FAILED && cli->command->wrong &&
       sqlite3_errcode(cli->db) == SQLITE_MISMATCH)
