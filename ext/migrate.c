@@ -401,7 +401,8 @@ const struct status_table fed_migrate_tables[] = {
    .help = "what was done to the targets, in order"},
   {.name = "migrate_plan",
    .columns = "target TEXT, version TEXT, name TEXT, file TEXT, line INT,"
-              " statement TEXT, atomic INT, destructive INT, targets HIDDEN", .ncol = 8,
+              " statement TEXT, atomic INT, destructive INT,"
+              " targets HIDDEN", .ncol = 8,
    .nhidden = 1,
    .nmore = MIGRATE_ARGS,
    .fill = migrate_fill_plan,
