@@ -254,14 +254,18 @@ const struct history_row *history_find(const struct history *history,
 
 /* ---- writing ------------------------------------------------------------- */
 
-static void history_who(char *out, size_t size)
+/* Asked once: users may be those of a directory in the network. */
+static const char *history_who(struct target *target)
 {
   char host[128] = "", buffer[1024];
   struct passwd entry, *found = NULL;
 
+  if (target->who[0]) return target->who;
   gethostname(host, sizeof host - 1);
   getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found);
-  snprintf(out, size, "%s@%s", found ? found->pw_name : "?", host);
+  snprintf(target->who, sizeof target->who, "%s@%s",
+           found ? found->pw_name : "?", host);
+  return target->who;
 }
 
 static void history_when(char *out, size_t size)
@@ -281,12 +285,11 @@ static struct fed_value history_value(const char *text)
 int history_add(struct target *target, const struct history_row *row,
                 struct fed_err *err)
 {
-  char when[32], who[256];
+  char when[32];
   struct fed_value args[14];
   int n = 0;
 
   history_when(when, sizeof when);
-  history_who(who, sizeof who);
   args[n++] = fed_value_int(row->id);
   args[n++] = fed_value_cstr(history_actions[row->action]);
   args[n++] = history_value(row->version);
@@ -299,7 +302,7 @@ int history_add(struct target *target, const struct history_row *row,
   args[n++] = history_value(row->effect);
   args[n++] = fed_value_cstr(when);
   args[n++] = fed_value_int(row->duration_ms);
-  args[n++] = fed_value_cstr(who);
+  args[n++] = fed_value_cstr(history_who(target));
   args[n++] = history_value(row->error);
   return target_query(target,
                       "INSERT INTO %(" HISTORY_COLUMNS ") VALUES(?, ?, ?, ?, "

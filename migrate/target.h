@@ -82,6 +82,7 @@ struct target {
   bool table_locks;          /* it was asked for, and is for the server's too */
   char *table;               /* the history's, quoted and qualified */
   char *where;               /* which schema it is in, as the server names it */
+  char who[256];             /* who runs this, once history_who() has asked */
   int ncol;                  /* of the row that a target_row_fn gets */
   bool has_history;
   bool locked;
