@@ -17,12 +17,11 @@ static char *query_stdin(void)
   return fed_str_detach(&text);
 }
 
-/* Where in the text SQLite saw the error, if it tells. */
+/* Where in the text SQLite saw the error. */
 static void query_show(const char *sql, int offset)
 {
   int line = 1, column = 1;
 
-  if (offset < 0) return;
   for (int i = 0; i < offset && sql[i]; i++) {
     column = sql[i] == '\n' ? 1 : column + 1;
     line += sql[i] == '\n';
@@ -43,7 +42,8 @@ static int query_all(struct cli *cli, const char *sql)
     rc = sqlite3_prepare_v2(cli->db, from, -1, &stmt, &next);
     if (rc != SQLITE_OK) {
       cli_fail("%s", sqlite3_errmsg(cli->db));
-      query_show(sql, (int)(from - sql) + sqlite3_error_offset(cli->db));
+      if (sqlite3_error_offset(cli->db) >= 0)
+        query_show(sql, (int)(from - sql) + sqlite3_error_offset(cli->db));
       return CLI_FAILED;
     }
     if (stmt) rc = cli_rows(cli, stmt);

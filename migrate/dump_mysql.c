@@ -22,7 +22,9 @@ static const char mysql_procedures[] =
   "routine_name FROM information_schema.routines WHERE routine_schema = ? AND"
   " routine_type = 'PROCEDURE'";
 static const char mysql_triggers[] =
-  "trigger_name FROM information_schema.triggers WHERE trigger_schema = ?";
+  "trigger_name FROM information_schema.triggers WHERE trigger_schema = ?"
+  " ORDER BY event_object_table, action_timing, event_manipulation,"
+  " action_order";
 static const char mysql_events[] =
   "event_name FROM information_schema.events WHERE event_schema = ?";
 
@@ -84,7 +86,8 @@ static int mysql_named(void *arg, const struct fed_value *row,
   return grown[d->n++].name ? SQLITE_OK : fed_err_nomem(err);
 }
 
-/* Whoever makes it is its definer: that of this server may not be there. */
+/* Whoever makes it is its definer: that of this server may not be there. It
+ * stands before the name, and a table has none. */
 static void mysql_cut_definer(char *text)
 {
   char *start = strstr(text, " DEFINER=`"), *p = start ? start + 10 : NULL;
@@ -158,8 +161,10 @@ static int mysql_show(struct mysql_dump *d, struct mysql_object *object,
     rc = target_rows(d->target, sql.s, mysql_text, &reading, err);
   fed_str_release(&sql);
   if (rc != SQLITE_OK || !object->text) return rc;
-  mysql_cut_definer(object->text);
-  mysql_cut_counter(object->text);
+  if (!strcmp(d->kind->word, "TABLE"))
+    mysql_cut_counter(object->text);
+  else
+    mysql_cut_definer(object->text);
   return SQLITE_OK;
 }
 
@@ -231,7 +236,8 @@ static int mysql_all(struct mysql_dump *d, struct fed_err *err)
   int rc;
 
   fed_str_init(&sql, 4096);
-  fed_str_addf(&sql, "SELECT %s ORDER BY 1", d->kind->list);
+  fed_str_addf(&sql, "SELECT %s%s", d->kind->list,
+               strstr(d->kind->list, " ORDER BY ") ? "" : " ORDER BY 1");
   rc = target_query(d->target, sql.s, &where, 1, mysql_named, d, err);
   fed_str_release(&sql);
   for (int i = 0; i < d->n && rc == SQLITE_OK; i++)

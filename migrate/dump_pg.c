@@ -121,7 +121,8 @@ static const char pg_tables[] =
   " 'PARTITION BY ' || pg_catalog.pg_get_partkeydef(c.oid) END, 'WITH (' ||"
   " pg_catalog.array_to_string(c.reloptions, ', ') || ')', CASE WHEN"
   " c.relrowsecurity THEN E';\\nALTER TABLE ' || c.name || ' ENABLE ROW LEVEL"
-  " SECURITY' END) FROM c, LATERAL (SELECT"
+  " SECURITY' END, CASE WHEN c.relforcerowsecurity THEN E';\\nALTER TABLE ' ||"
+  " c.name || ' FORCE ROW LEVEL SECURITY' END) FROM c, LATERAL (SELECT"
   " pg_catalog.string_agg(i.inhparent::pg_catalog.regclass::text, ', ' ORDER"
   " BY i.inhseqno) AS parents FROM pg_catalog.pg_inherits i WHERE i.inhrelid ="
   " c.oid) h WHERE c.relkind IN ('r', 'p')";
@@ -147,8 +148,10 @@ static const char pg_defaults[] =
 static const char pg_rest[] =
   " UNION ALL SELECT 7, ('pg_catalog.pg_class'::pg_catalog.regclass::oid::int8"
   " << 32 | x.oid::int8),"
-  " pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.oid, 0, true), ' ON"
-  " ONLY ', ' ON ') FROM c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid"
+  " pg_catalog.replace(pg_catalog.pg_get_indexdef(x.oid, 0, true),"
+  " pg_catalog.quote_ident(x.relname) || ' ON ONLY ',"
+  " pg_catalog.quote_ident(x.relname) || ' ON ') FROM c JOIN"
+  " pg_catalog.pg_index i ON i.indrelid = c.oid"
   " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE NOT"
   " x.relispartition AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k"
   " WHERE k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')) UNION ALL"

@@ -26,19 +26,24 @@ static const char mysql_views[] =
   " NULL, NULL, NULL FROM information_schema.views v WHERE v.table_schema = ?";
 
 /* MariaDB prints defaults as expressions, so that NULL is a word there. */
+#define MYSQL_DEFAULT                                                          \
+  "CASE WHEN instr(version(), 'MariaDB') > 0 THEN nullif(c.column_default,"    \
+  " 'NULL') ELSE c.column_default END"
+
+/* Names of tables may differ by case or an accent only, which the server's
+ * comparison of these texts does not see. */
 static const char mysql_columns[] =
   "SELECT CASE t.table_type WHEN 'VIEW' THEN 1 WHEN 'SYSTEM VIEW' THEN 1 ELSE"
   " 0 END, c.table_name, 1, c.column_name, c.ordinal_position, c.column_type,"
-  " CASE c.is_nullable WHEN 'NO' THEN 'yes' END, concat(CASE WHEN"
-  " instr(version(), 'MariaDB') > 0 THEN nullif(c.column_default, 'NULL') ELSE"
-  " c.column_default END, CASE WHEN instr(lower(c.extra), 'on update') > 0"
-  " THEN concat(' ', substring(c.extra, instr(lower(c.extra), 'on update')))"
-  " ELSE '' END), nullif(concat_ws(' ', nullif(c.generation_expression, ''),"
+  " CASE c.is_nullable WHEN 'NO' THEN 'yes' END, CASE WHEN instr(lower("
+  "c.extra), 'on update') > 0 THEN concat_ws(' ', " MYSQL_DEFAULT ", substring("
+  "c.extra, instr(lower(c.extra), 'on update'))) ELSE " MYSQL_DEFAULT " END,"
+  " nullif(concat_ws(' ', nullif(c.generation_expression, ''),"
   " CASE WHEN instr(c.extra, 'STORED GENERATED') > 0 THEN 'stored' WHEN"
   " instr(c.extra, 'VIRTUAL GENERATED') > 0 THEN 'virtual' END), ''), CASE"
   " WHEN instr(c.extra, 'auto_increment') > 0 THEN 'auto_increment' END,"
   " c.collation_name FROM information_schema.columns c JOIN"
-  " information_schema.tables t ON t.table_schema = c.table_schema AND"
+  " information_schema.tables t ON t.table_schema = c.table_schema AND BINARY"
   " t.table_name = c.table_name WHERE c.table_schema = ? AND t.table_type <>"
   " 'SEQUENCE'" MYSQL_OURS("c.table_name");
 
@@ -51,7 +56,7 @@ static const char mysql_indexes[] =
   " ''), CASE s.collation WHEN 'D' THEN ' DESC' ELSE '' END) ORDER BY"
   " s.seq_in_index SEPARATOR ', '), NULL, nullif(max(s.index_type), 'BTREE'),"
   " NULL, NULL FROM information_schema.statistics s WHERE s.table_schema = "
-  "?" MYSQL_OURS("s.table_name") " GROUP BY s.table_name, s.index_name";
+  "?" MYSQL_OURS("s.table_name") " GROUP BY BINARY s.table_name, s.index_name";
 
 static const char mysql_foreign[] =
   "SELECT 0, r.table_name, 3, r.constraint_name, 0, group_concat(concat('`',"
@@ -67,8 +72,8 @@ static const char mysql_foreign[] =
   " FROM information_schema.referential_constraints r JOIN"
   " information_schema.key_column_usage k ON k.constraint_schema ="
   " r.constraint_schema AND k.constraint_name = r.constraint_name AND"
-  " k.table_name = r.table_name WHERE r.constraint_schema = ? GROUP BY"
-  " r.table_name, r.constraint_name, r.unique_constraint_schema,"
+  " BINARY k.table_name = r.table_name WHERE r.constraint_schema = ? GROUP BY"
+  " BINARY r.table_name, r.constraint_name, r.unique_constraint_schema,"
   " r.constraint_schema, r.referenced_table_name, r.update_rule,"
   " r.delete_rule";
 
