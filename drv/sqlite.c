@@ -67,6 +67,7 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
 {
   const char *msg = sqlite3_errmsg(sq->db);
 
+  rc &= 0xff; /* the owner of a borrowed handle may want extended codes */
   /* A full disk and the like end the transaction as well. */
   if (sq->in_tx && sqlite3_get_autocommit(sq->db)) sq->base.broken = true;
   /* SQLite says "interrupted" for a passed deadline, and "locked" for both:

@@ -147,7 +147,8 @@ static int sq_verb(struct sq_conn *sq, const char *verb,
   int rc;
 
   fed_sq_enter(sq, wait);
-  while ((rc = sqlite3_exec(sq->db, verb, NULL, NULL, NULL)) == SQLITE_BUSY &&
+  while (((rc = sqlite3_exec(sq->db, verb, NULL, NULL, NULL)) & 0xff) ==
+           SQLITE_BUSY &&
          sq->borrowed &&
          !strstr(sqlite3_errmsg(sq->db), "statements in progress") &&
          fed_wait_check(wait, "", &ignored) == SQLITE_OK)

@@ -208,6 +208,8 @@ static const struct {
   {MYSQL, COMMITS, "reset !persist"},
   {MYSQL, COMMITS, "set password"},
   {MYSQL, COMMITS, "set default role"},
+  {MYSQL, COMMITS, "set statement * for alter|analyze|create|drop|optimize|"
+                   "rename|repair|truncate"},
   {MYSQL, COMMITS, "start|stop all|group_replication|replica|slave"},
 
   {ALL, LOSES, "drop database|schema|table|tables"},
@@ -217,7 +219,9 @@ static const struct {
   {PG | MYSQL, LOSES, "truncate"},
   {ALL, LOSES, "delete ~where"},
   {ALL, LOSES, "update ~where"},
-  {ALL, LOSES, "with * delete from ~where"},
+  {ALL, LOSES, "with * delete ~where"},
+  {PG, LOSES, "with * (delete)"},
+  {PG, LOSES, "merge * delete"},
   {ALL, LOSES, "with * !do|for|key update * set ~where"},
   {PG, LOSES, "alter ?foreign table * drop !constraint|default|expression|"
               "identity|not"},
@@ -227,6 +231,8 @@ static const struct {
   {MYSQL, LOSES, "alter * table * drop !check|constraint|default|foreign|"
                  "index|key|primary"},
   {MYSQL, LOSES, "alter * table * change|modify"},
+  {MYSQL, LOSES, "alter ?online ignore table"},
+  {MYSQL, LOSES, "set statement * for drop|truncate"},
   {MYSQL, LOSES, "alter * table * convert to"},
   {MYSQL, LOSES, "alter * table * discard|truncate"},
   {MYSQL, LOSES, "create or replace database|schema|sequence|table"},

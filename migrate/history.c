@@ -287,7 +287,9 @@ int history_add(struct target *target, const struct history_row *row,
 {
   char when[32];
   struct fed_value args[14];
-  int n = 0;
+  int n = 0, rc;
+  sqlite3_int64 rowid =
+    target->local ? sqlite3_last_insert_rowid(target->local) : 0;
 
   history_when(when, sizeof when);
   args[n++] = fed_value_int(row->id);
@@ -304,10 +306,13 @@ int history_add(struct target *target, const struct history_row *row,
   args[n++] = fed_value_int(row->duration_ms);
   args[n++] = fed_value_cstr(history_who(target));
   args[n++] = history_value(row->error);
-  return target_query(target,
-                      "INSERT INTO %(" HISTORY_COLUMNS ") VALUES(?, ?, ?, ?, "
-                      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                      args, n, NULL, NULL, err);
+  rc = target_query(target,
+                    "INSERT INTO %(" HISTORY_COLUMNS ") VALUES(?, ?, ?, ?, "
+                    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    args, n, NULL, NULL, err);
+  /* Of the program's own connection, it is not ours. */
+  if (target->local) sqlite3_set_last_insert_rowid(target->local, rowid);
+  return rc;
 }
 
 /* In a transaction of its own, or two that start at once would both try. */
@@ -352,19 +357,21 @@ static int history_got(void *arg, const struct fed_value *row,
 
   (void)err;
   out[0] = history_int(&row[0]);
-  out[1] = history_int(&row[1]);
+  if (row[1].type == FED_INT) out[1] = row[1].i;
   return SQLITE_OK;
 }
 
-int history_last(struct target *target, int64_t *id, int64_t *done,
-                 struct fed_err *err)
+int history_last(struct target *target, int64_t id, int64_t *last,
+                 int64_t *done, struct fed_err *err)
 {
-  int64_t got[2] = {0, 0};
-  int rc =
-    target_query(target, "SELECT id, done FROM % ORDER BY id DESC LIMIT 1",
-                 NULL, 0, history_got, got, err);
+  struct fed_value args[] = {fed_value_int(id)};
+  int64_t got[2] = {0, -1};
+  int rc = target_query(target,
+                        "SELECT (SELECT max(id) FROM %), (SELECT done FROM % "
+                        "WHERE id = ?)",
+                        args, 1, history_got, got, err);
 
-  *id = got[0];
+  *last = got[0];
   *done = got[1];
   return rc;
 }

@@ -45,7 +45,7 @@ struct history_row {
   int64_t statements;   /* in the script */
   int64_t done;         /* of them; less than all while running or failed */
   const char *prefix;   /* SHA-256 of those done */
-  const char *effect; /* while one runs that commits by itself: see engine.c */
+  const char *effect; /* while one runs that commits by itself: see script.h */
   const char *started_at; /* UTC, YYYY-MM-DD HH:MM:SS */
   int64_t duration_ms;
   const char *applied_by; /* user@host */
@@ -81,9 +81,9 @@ int history_create(struct target *target, struct fed_err *err);
 int history_add(struct target *target, const struct history_row *row,
                 struct fed_err *err);
 
-/* The highest id now, and done of that row. */
-int history_last(struct target *target, int64_t *id, int64_t *done,
-                 struct fed_err *err);
+/* The highest id now, and `done` of the row `id`, or -1. */
+int history_last(struct target *target, int64_t id, int64_t *last,
+                 int64_t *done, struct fed_err *err);
 
 /* Write what may change of row->id: all but id, action, version and name. */
 int history_update(struct target *target, const struct history_row *row,

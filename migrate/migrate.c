@@ -204,7 +204,8 @@ static bool migrate_is_beyond(const struct migrate *m,
 {
   const char *version = plan_version(item);
 
-  return *m->to && *version && source_version_cmp(version, m->to) > 0;
+  if (!*m->to || !*version) return false;
+  return !strcmp(m->to, "0") || source_version_cmp(version, m->to) > 0;
 }
 
 /* Something that is half undone is to be undone first. */
@@ -218,7 +219,7 @@ static int migrate_check_partial(const struct migrate *m, bool up,
     if (!item->file)
       return fed_err_set(err, SQLITE_ERROR,
                          "migration '%s_%s' was begun and its file is gone: "
-                         "bring it back",
+                         "bring it back, or forget it: SELECT migrate_repair()",
                          plan_version(item), plan_name(item));
     if ((item->row->action != HISTORY_DOWN) != up)
       return fed_err_set(err, SQLITE_ERROR,
@@ -230,18 +231,19 @@ static int migrate_check_partial(const struct migrate *m, bool up,
   return SQLITE_OK;
 }
 
-/* Versioned ones in order; repeatable ones once none of those is left. Without
- * `run` they are only counted. */
+/* What was begun, then versioned ones in order; repeatable ones once none of
+ * those is left. Without `run` they are only counted. */
 static int migrate_apply(struct migrate *m, bool run, struct fed_err *err)
 {
   bool left = false;
   int n = m->ndone; /* not the first look, perhaps */
   int rc = SQLITE_OK;
 
-  for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
-    struct plan_item *item = &m->plan.item[i];
+  for (int i = 0; i < 2 * m->plan.n && rc == SQLITE_OK; i++) {
+    struct plan_item *item = &m->plan.item[i % m->plan.n];
+    bool begun = item->state == PLAN_PARTIAL && *plan_version(item);
 
-    if (!migrate_is_due(m, item)) continue;
+    if (begun != (i < m->plan.n) || !migrate_is_due(m, item)) continue;
     if (migrate_is_beyond(m, item) || (m->opts.steps && n >= m->opts.steps) ||
         (left && !*plan_version(item))) {
       left = true;
@@ -521,8 +523,9 @@ static void migrate_line(struct migrate *m, const char *name)
   }
 }
 
-static int migrate_one(struct migrate *m, const char *name, struct fed_err *err)
+static int migrate_one(void *arg, const char *name, struct fed_err *err)
 {
+  struct migrate *m = arg;
   int rc;
 
   fed_str_init(&m->done, FED_STR_SQL);
@@ -539,32 +542,6 @@ static int migrate_one(struct migrate *m, const char *name, struct fed_err *err)
   return rc;
 }
 
-int migrate_each(struct migrate *m, const char *targets, migrate_name_fn *fn,
-                 struct fed_err *err)
-{
-  const char *p = targets && *targets ? targets : "main";
-  int rc = SQLITE_OK;
-
-  while (rc == SQLITE_OK && p) {
-    const char *comma = strchr(p, ',');
-    size_t size = comma ? (size_t)(comma - p) : strlen(p);
-    char name[128];
-
-    while (size && *p == ' ')
-      p++, size--;
-    while (size && p[size - 1] == ' ')
-      size--;
-    if (!size || size >= sizeof name)
-      return fed_err_set(err, SQLITE_MISUSE,
-                         "bad list of targets: write 'shop,crm'");
-    memcpy(name, p, size);
-    name[size] = 0;
-    rc = fn(m, name, err);
-    p = comma ? comma + 1 : NULL;
-  }
-  return rc;
-}
-
 int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
                 const char *targets, const char *const *args, int n,
                 struct fed_str *report, struct fed_err *err)
@@ -574,7 +551,7 @@ int migrate_run(const struct migrate_host *host, enum migrate_verb verb,
 
   if (rc != SQLITE_OK) return rc;
   rc = migrate_parse(&m, args, n, err);
-  if (rc == SQLITE_OK) rc = migrate_each(&m, targets, migrate_one, err);
+  if (rc == SQLITE_OK) rc = target_each(targets, migrate_one, &m, err);
   if (rc == SQLITE_OK) rc = fed_str_err(report, err);
   if (rc != SQLITE_OK && report->len)
     fed_err_suffix(err, " [done before: %s]", report->s);

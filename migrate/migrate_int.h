@@ -62,10 +62,4 @@ int migrate_force(struct migrate *m, struct fed_err *err);
 /* Take over what another tool's history says (adopt.c). */
 int migrate_adopt(struct migrate *m, struct fed_err *err);
 
-/* Each name of a list. */
-typedef int migrate_name_fn(struct migrate *m, const char *name,
-                            struct fed_err *err);
-int migrate_each(struct migrate *m, const char *targets, migrate_name_fn *fn,
-                 struct fed_err *err);
-
 #endif

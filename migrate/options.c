@@ -31,7 +31,7 @@ const struct fed_opt migrate_options[] = {
    "go on although later ones are applied than there are files"},
   {"skip_code", FED_OPT_FLAG, AT(skip_code), 0, 0, 0, NULL,
    "leave out what is no SQL: goose's .go files, Flyway's .java files"},
-  {"lock_timeout", FED_OPT_MS, AT(lock_timeout), 0, DAY_MS, 0, NULL,
+  {"lock_timeout", FED_OPT_MS, AT(lock_timeout), 1, DAY_MS, 0, NULL,
    "how long to wait for another run, and for locks of tables"},
   {"statement_timeout", FED_OPT_MS, AT(statement_timeout), 0, DAY_MS, 0, NULL,
    "how long one statement may take"},

@@ -33,11 +33,6 @@ struct plan_marks {
   const char *baseline; /* in the history, or a file that is to be applied */
 };
 
-static bool plan_is_applied(const struct history_row *row)
-{
-  return row->state == HISTORY_DONE && row->action != HISTORY_DOWN;
-}
-
 /* An empty target starts from the newest baseline file. */
 static const char *plan_baseline_file(const struct source *source,
                                       const struct history *history)
@@ -62,8 +57,8 @@ static void plan_mark(struct plan_marks *marks, const struct source *source,
   for (int i = 0; i < history->nnow; i++) {
     const struct history_row *row = history->now[i];
 
-    if (!*row->version || !plan_is_applied(row)) continue;
-    marks->newest_applied = row->version;
+    if (!*row->version) continue;
+    marks->newest_applied = row->version; /* or half of it */
     if (row->action == HISTORY_BASELINE) marks->baseline = row->version;
   }
 }

@@ -56,17 +56,18 @@ static int script_step(struct script *script, struct script_run *run, int at,
 
 /* ---- all in one transaction ---------------------------------------------- */
 
-/* Where BEGIN is the lock, another process may have been quicker. */
+/* Where BEGIN is the lock, another process may have been quicker. Of a row that
+ * is there already, `done` statements should be done; -1: there is none. */
 static int script_fresh(struct script_run *run, int64_t id, int64_t done,
                         struct fed_err *err)
 {
-  int64_t id_now = 0, done_now = 0;
+  int64_t last = 0, done_now = -1;
   int rc;
 
   if (!run->target->kind->quick_begin) return SQLITE_OK;
-  rc = history_last(run->target, &id_now, &done_now, err);
+  rc = history_last(run->target, id, &last, &done_now, err);
   if (rc != SQLITE_OK) return rc;
-  if (id_now == id && (done < 0 || done == done_now)) return SQLITE_OK;
+  if (last == run->last && done == done_now) return SQLITE_OK;
   return fed_err_set(err, SCRIPT_STALE, "another process runs migrations");
 }
 
@@ -87,16 +88,15 @@ static int script_atomic(struct script *script, struct script_run *run,
 {
   struct target *target = run->target;
   int64_t start = fed_clock_ms();
-  int rc = script_check(script, target, true, err);
+  int rc = target_begin(target, err);
 
   row->statements = row->done = script->n;
   row->state = HISTORY_DONE;
-  if (rc == SQLITE_OK) rc = target_begin(target, err);
-  if (rc == SQLITE_OK) rc = script_fresh(run, run->last, -1, err);
+  row->id = run->last + 1;
+  if (rc == SQLITE_OK) rc = script_fresh(run, row->id, -1, err);
   for (int i = 0; i < script->n && rc == SQLITE_OK; i++)
     rc = script_step(script, run, i, row, err);
   row->duration_ms = fed_clock_ms() - start;
-  row->id = run->last + 1;
   /* Not as the script's role, nor in its character set. */
   if (script->sets && !target->kind->quick_begin)
     rc = target_restore(target, rc, err);
@@ -119,10 +119,11 @@ static void script_hex(struct sha256_ctx ctx, char *out)
     snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-static void script_hash_step(struct sha256_ctx *ctx,
-                             const struct script_step *step)
+#define SCRIPT_HALF 32 /* digits of a hash */
+
+static void script_hash_text(struct sha256_ctx *ctx, const char *p, size_t size)
 {
-  const char *p = step->stmt.sql, *end = p + step->stmt.size;
+  const char *end = p + size;
 
   while (p < end) {
     const char *cr = memchr(p, '\r', (size_t)(end - p));
@@ -131,6 +132,12 @@ static void script_hash_step(struct sha256_ctx *ctx,
     sha256_update(ctx, (size_t)(stop - p), (const uint8_t *)p);
     p = cr ? cr + 1 : end;
   }
+}
+
+static void script_hash_step(struct sha256_ctx *ctx,
+                             const struct script_step *step)
+{
+  script_hash_text(ctx, step->stmt.sql, step->stmt.size);
   if (step->call)
     sha256_update(ctx, strlen(step->call), (const uint8_t *)step->call);
   sha256_update(ctx, 1, (const uint8_t *)"");
@@ -149,12 +156,14 @@ static void script_hash(struct script *script, int n, char *out)
   script_hex(script->hash, out);
 }
 
-/* What the object of a statement looks like now, as a hash. */
+/* Half a hash of the statement, and half a hash of what its object looks like
+ * now. */
 static int script_effect(struct script_run *run, const struct split_stmt *stmt,
                          char *out, struct fed_err *err)
 {
   struct sha256_ctx ctx;
   struct fed_str text;
+  char form[65];
   int rc = SQLITE_OK;
 
   fed_str_init(&text, FED_STR_SQL);
@@ -162,8 +171,12 @@ static int script_effect(struct script_run *run, const struct split_stmt *stmt,
     rc = run->target->kind->effect(run->target, stmt, &text, err);
   if (rc == SQLITE_OK) rc = fed_str_err(&text, err);
   sha256_init(&ctx);
-  sha256_update(&ctx, text.len, (const uint8_t *)text.s);
+  script_hash_text(&ctx, stmt->sql, stmt->size);
   script_hex(ctx, out);
+  sha256_init(&ctx);
+  sha256_update(&ctx, text.len, (const uint8_t *)text.s);
+  script_hex(ctx, form);
+  memcpy(out + SCRIPT_HALF, form, SCRIPT_HALF);
   fed_str_release(&text);
   return rc;
 }
@@ -315,7 +328,19 @@ static int script_set_again(struct script *script, struct script_run *run,
   return rc;
 }
 
-/* Where to go on: after what is surely done. */
+/* Are the statements that are done still the first of the script? */
+static bool script_begins(struct script *script,
+                          const struct history_row *partial)
+{
+  char now[65];
+
+  if (partial->done < 0 || partial->done > script->n) return false;
+  script_hash(script, (int)partial->done, now);
+  return !partial->done || !strcmp(now, partial->prefix);
+}
+
+/* Where to go on: after what is surely done. A statement that was running when
+ * all ended is done if it is the same one, and its object has changed. */
 static int script_resume(struct script *script, struct script_run *run, int *at,
                          const struct history_row *row, struct fed_err *err)
 {
@@ -323,19 +348,20 @@ static int script_resume(struct script *script, struct script_run *run, int *at,
   char now[65];
   int rc;
 
-  *at = partial->done > script->n ? -1 : (int)partial->done;
-  if (*at > 0) script_hash(script, *at, now);
-  if (*at < 0 || (*at > 0 && strcmp(now, partial->prefix) != 0))
+  if (!script_begins(script, partial))
     return fed_err_set(err, SQLITE_ERROR,
                        "%s: the beginning that is applied (%lld statement%s) "
                        "is not that of the file now; restore it, and change "
                        "only what comes after",
                        script->path, (long long)partial->done,
                        partial->done > 1 ? "s" : "");
+  *at = (int)partial->done;
   rc = script_set_again(script, run, *at, row, err);
   if (rc != SQLITE_OK || !*partial->effect || *at == script->n) return rc;
   rc = script_effect(run, &script->step[*at].stmt, now, err);
-  if (rc == SQLITE_OK && strcmp(now, partial->effect) != 0) ++*at;
+  if (rc == SQLITE_OK && !strncmp(now, partial->effect, SCRIPT_HALF) &&
+      strcmp(now, partial->effect) != 0)
+    ++*at;
   return rc;
 }
 
@@ -367,7 +393,7 @@ static int script_begin_row(struct script *script, struct script_run *run,
   row->prefix = prefix;
   /* A statement is a transaction; but BEGIN may be the lock. */
   rc = target->kind->quick_begin ? target_begin(target, err) : SQLITE_OK;
-  if (rc == SQLITE_OK) rc = script_fresh(run, run->last, -1, err);
+  if (rc == SQLITE_OK) rc = script_fresh(run, row->id, -1, err);
   if (rc == SQLITE_OK) rc = history_add(target, row, err);
   if (rc == SQLITE_OK && target->in_tx) rc = target_commit(target, err);
   target_rollback(target);
@@ -490,6 +516,10 @@ int script_execute(struct script *script, struct script_run *run,
 {
   int rc = script_vacuums(script, run->target, err);
 
+  /* A repeatable one may as well begin again. */
+  if (run->partial && !*row->version && !script_begins(script, run->partial))
+    run->partial = NULL;
+  if (rc == SQLITE_OK) rc = script_check(script, run->target, true, err);
   if (rc == SQLITE_OK)
     rc = script->atomic && !run->partial ? script_atomic(script, run, row, err)
                                          : script_steps(script, run, row, err);

@@ -21,8 +21,8 @@ struct script_step {
  * How it runs. Where everything can be rolled back, the script, the history's
  * row and nothing else are one transaction. Else each statement is one, with
  * the row's progress; and of a statement that commits by itself the row first
- * says what its object looked like before (target->effect), so that the next
- * run can see if it took effect.
+ * says which it is and what its object looked like before (target->effect), so
+ * that the next run can see if it took effect.
  */
 struct script {
   const char *path;

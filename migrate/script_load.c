@@ -271,6 +271,29 @@ static void script_dump_locks(struct script *script,
   }
 }
 
+/* Is there a change behind `SET autocommit = 0` that nothing commits? The
+ * client would not keep it. */
+static bool script_dump_open(const struct script *script,
+                             const struct target_kind *kind)
+{
+  bool off = false, open = false;
+
+  for (int i = 0; i < script->n; i++) {
+    const struct script_step *step = &script->step[i];
+
+    if (script_like(kind, step, "set ?session|local autocommit"))
+      off = step->stmt.sql[step->stmt.size - 1] == '0' ||
+            script_like(kind, step, "set * =|:= off|false");
+    else if (off &&
+             script_like(kind, step, "insert|replace|update|delete|with"))
+      open = true;
+    if (!off || step->stmt.traits & SPLIT_IMPLICIT_COMMIT ||
+        script_like(kind, step, "commit"))
+      open = false;
+  }
+  return open;
+}
+
 /* Without a ROLLBACK it makes no difference to what is done in the end, and
  * each statement is kept with its progress. */
 static void script_dump_autocommit(struct script *script,
@@ -278,6 +301,7 @@ static void script_dump_autocommit(struct script *script,
 {
   for (int i = 0; i < script->n; i++)
     if (script_like(kind, &script->step[i], "rollback ~to")) return;
+  if (script_dump_open(script, kind)) return;
   for (int i = script->n - 1; i >= 0; i--)
     if (script_like(kind, &script->step[i],
                     "set ?session|local autocommit =|:= ~,"))
@@ -328,8 +352,8 @@ int script_load(struct script *out, const struct source_script *source,
     rc = script_part(out, &source->part[i], kind, var, nvar, err);
   if (rc == SQLITE_OK) rc = script_client(out, err);
   if (rc == SQLITE_OK && kind->split == SPLIT_MYSQL) {
-    script_dump_locks(out, kind);
     script_dump_autocommit(out, kind);
+    script_dump_locks(out, kind);
   }
   if (rc == SQLITE_OK) rc = script_refused(out, kind, err);
   if (rc == SQLITE_OK) {

@@ -11,12 +11,12 @@ struct show {
 };
 
 static int show_targets(struct show *show, const char *targets,
-                        const char *const *args, int n, migrate_name_fn *fn,
+                        const char *const *args, int n, target_name_fn *fn,
                         struct fed_err *err)
 {
   int rc = migrate_parse(&show->base, args, n, err);
 
-  if (rc == SQLITE_OK) rc = migrate_each(&show->base, targets, fn, err);
+  if (rc == SQLITE_OK) rc = target_each(targets, fn, show, err);
   migrate_release(&show->base);
   return rc;
 }
@@ -24,9 +24,10 @@ static int show_targets(struct show *show, const char *targets,
 /* ---- the state of each migration ------------------------------------------
  */
 
-static int show_items(struct migrate *m, const char *name, struct fed_err *err)
+static int show_items(void *arg, const char *name, struct fed_err *err)
 {
-  struct show *show = (struct show *)m;
+  struct show *show = arg;
+  struct migrate *m = &show->base;
   int rc = migrate_open(m, name, err);
 
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++)
@@ -47,9 +48,10 @@ int migrate_status(const struct migrate_host *host, const char *targets,
 /* ---- what was done --------------------------------------------------------
  */
 
-static int show_rows(struct migrate *m, const char *name, struct fed_err *err)
+static int show_rows(void *arg, const char *name, struct fed_err *err)
 {
-  struct show *show = (struct show *)m;
+  struct show *show = arg;
+  struct migrate *m = &show->base;
   int rc = target_open(&m->target, name, m->host->db, &m->host->wait, err);
 
   if (rc == SQLITE_OK) rc = history_load(m->target, &m->history, err);
@@ -65,7 +67,7 @@ int migrate_history(const struct migrate_host *host, const char *targets,
 {
   struct show show = {.base = {.host = host}, .row = row, .arg = arg};
 
-  return migrate_each(&show.base, targets, show_rows, err);
+  return target_each(targets, show_rows, &show, err);
 }
 
 /* ---- what is to be done ------------------------------------------------
@@ -86,13 +88,15 @@ static int show_script(struct show *show, const struct plan_item *item,
   return rc;
 }
 
-static int show_steps(struct migrate *m, const char *name, struct fed_err *err)
+static int show_steps(void *arg, const char *name, struct fed_err *err)
 {
+  struct show *show = arg;
+  struct migrate *m = &show->base;
   int rc = migrate_open(m, name, err);
 
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++)
     if (migrate_is_due(m, &m->plan.item[i]))
-      rc = show_script((struct show *)m, &m->plan.item[i], err);
+      rc = show_script(show, &m->plan.item[i], err);
   migrate_close(m);
   return rc;
 }
@@ -109,9 +113,10 @@ int migrate_plan(const struct migrate_host *host, const char *targets,
 /* ---- what is wrong ---------------------------------------------------------
  */
 
-static int show_faults(struct migrate *m, const char *name, struct fed_err *err)
+static int show_faults(void *arg, const char *name, struct fed_err *err)
 {
-  struct show *show = (struct show *)m;
+  struct show *show = arg;
+  struct migrate *m = &show->base;
   int rc = migrate_open(m, name, err);
 
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {

@@ -10,6 +10,64 @@
 static const struct target_kind *const target_kinds[] = {
   &target_pg, &target_mysql, &target_sqlite, NULL};
 
+/* ---- lists of targets ---------------------------------------------------- */
+
+#define TARGET_NAME 128 /* bytes of a name, with its final zero */
+
+/* The name at `*list`, without blanks around it. *list moves behind the comma,
+ * and is NULL at the end. */
+static int target_next(const char **list, char *out, struct fed_err *err)
+{
+  const char *p = *list, *comma = strchr(p, ',');
+  size_t size;
+
+  p += strspn(p, " ");
+  size = comma ? (size_t)(comma - p) : strlen(p);
+  while (size && p[size - 1] == ' ')
+    size--;
+  if (!size || size >= TARGET_NAME)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "bad list of targets: write 'shop,crm'");
+  memcpy(out, p, size);
+  out[size] = 0;
+  *list = comma ? comma + 1 : NULL;
+  return SQLITE_OK;
+}
+
+/* What is undone twice is more than was meant. */
+static int target_once(const char *list, struct fed_err *err)
+{
+  char name[TARGET_NAME], other[TARGET_NAME];
+  int rc = SQLITE_OK;
+
+  while (list && rc == SQLITE_OK) {
+    const char *rest;
+
+    rc = target_next(&list, name, err);
+    for (rest = list; rest && rc == SQLITE_OK;) {
+      rc = target_next(&rest, other, err);
+      if (rc == SQLITE_OK && !sqlite3_stricmp(name, other))
+        rc = fed_err_set(err, SQLITE_MISUSE,
+                         "target '%s' stands twice in the list", name);
+    }
+  }
+  return rc;
+}
+
+int target_each(const char *list, target_name_fn *fn, void *arg,
+                struct fed_err *err)
+{
+  const char *rest = list && *list ? list : "main";
+  char name[TARGET_NAME];
+  int rc = target_once(rest, err);
+
+  while (rest && rc == SQLITE_OK) {
+    rc = target_next(&rest, name, err);
+    if (rc == SQLITE_OK) rc = fn(arg, name, err);
+  }
+  return rc;
+}
+
 /* ---- connecting ---------------------------------------------------------- */
 
 static const struct target_kind *target_kind_of(const struct fed_driver *drv)

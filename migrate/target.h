@@ -88,7 +88,9 @@ struct target {
   bool locked;
   bool in_tx;         /* in a transaction of ours */
   int64_t violations; /* begin_check's count */
-  bool foreign_keys;  /* of SQLite, as they were */
+  /* Of SQLite, as they were: settings, and how many files are attached. */
+  bool foreign_keys;
+  int64_t flags, attached;
 };
 
 /*
@@ -98,6 +100,14 @@ struct target {
  */
 int target_open(struct target **out, const char *name, sqlite3 *local,
                 const struct fed_wait *wait, struct fed_err *err);
+/*
+ * Each name of a list (as "shop, crm"; NULL or "": main), up to the first that
+ * fails. One that stands there twice is an error before any.
+ */
+typedef int target_name_fn(void *arg, const char *name, struct fed_err *err);
+int target_each(const char *list, target_name_fn *fn, void *arg,
+                struct fed_err *err);
+
 /* Unlock and close; NULL is fine. */
 void target_close(struct target *target);
 

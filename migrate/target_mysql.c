@@ -22,11 +22,13 @@ static int mysql_restore(struct target *target, struct fed_err *err)
   if (rc == SQLITE_OK)
     rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
   fed_str_reset(&sql);
-  fed_str_add(&sql,
-              "SET NAMES utf8mb4, sql_mode = @@global.sql_mode, time_zone = "
-              "@@global.time_zone, foreign_key_checks = "
-              "@@global.foreign_key_checks, unique_checks = "
-              "@@global.unique_checks, autocommit = 1, sql_safe_updates = 0");
+  fed_str_add(
+    &sql,
+    "SET NAMES utf8mb4, sql_mode = @@global.sql_mode, time_zone = "
+    "@@global.time_zone, foreign_key_checks = "
+    "@@global.foreign_key_checks, unique_checks = "
+    "@@global.unique_checks, default_storage_engine = "
+    "@@global.default_storage_engine, autocommit = 1, sql_safe_updates = 0");
   if (target->table_locks) {
     long long seconds = (target->lock_timeout + 999) / 1000;
 
@@ -265,7 +267,8 @@ static int mysql_effect(struct target *target, const struct split_stmt *stmt,
 
 static const char *const mysql_sets[] = {
   "set !global|persist|password|default|statement", "use|prepare", NULL};
-static const char *const mysql_may_commit[] = {"call|execute", NULL};
+static const char *const mysql_may_commit[] = {
+  "call|execute", "begin not", "if|case|loop|while|repeat|for", NULL};
 #define MYSQL_LOCKS                                                            \
   "this would lock the history of migrations away as well: leave it out"
 /* clang-format off */

@@ -41,13 +41,24 @@ static int pg_place(void *arg, const struct fed_value *row, struct fed_err *err)
   return target->where && target->table ? SQLITE_OK : fed_err_nomem(err);
 }
 
+/*
+ * Where a new table is made. But "$user" is first in the search_path of most
+ * servers: a script that makes a schema of the user's name must not take the
+ * history out of sight, so there the one that exists counts.
+ */
+#define PG_PLACE                                                               \
+  "SELECT coalesce((SELECT n.nspname FROM pg_catalog.pg_class c JOIN "         \
+  "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "         \
+  "pg_catalog.to_regclass('dbfed_migration') AND current_schema() = "          \
+  "current_user AND current_setting('search_path') LIKE '%\"$user\"%'), "      \
+  "current_schema())::text"
+
 static int pg_prepare(struct target *target, struct fed_err *err)
 {
   int rc = pg_restore(target, err);
 
-  if (rc != SQLITE_OK) return rc;
-  return target_query(target, "SELECT current_schema()::text", NULL, 0,
-                      pg_place, target, err);
+  return rc == SQLITE_OK ? target_rows(target, PG_PLACE, pg_place, target, err)
+                         : rc;
 }
 
 static int pg_got(void *arg, const struct fed_value *row, struct fed_err *err)
@@ -202,14 +213,18 @@ static int pg_clear(struct target *target, const struct split_stmt *stmt,
   return rc;
 }
 
-static const char *const pg_sets[] = {"set|reset",
+static const char *const pg_sets[] = {"set|reset|load",
                                       "select ?pg_catalog ?. set_config", NULL};
 static const char *const pg_none[] = {NULL};
+#define PG_FORGETS                                                             \
+  "the statements that write the history would go, too: name those that are "  \
+  "yours"
 #define PG_PREPARES                                                            \
   "nobody would know whether it is done: end the transaction with COMMIT"
 static const struct target_refusal pg_refused[] = {
   {"discard all",                     TARGET_UNLOCKS},
   {"select * pg_advisory_unlock_all", TARGET_UNLOCKS},
+  {"deallocate ?prepare all",         PG_FORGETS    },
   {"prepare transaction",             PG_PREPARES   },
   {NULL,                              NULL          },
 };

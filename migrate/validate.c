@@ -245,6 +245,7 @@ struct require {
   char to[SOURCE_VERSION_MAX];
   const char **args; /* those for migrate_status and migrate_up */
   int nargs;
+  struct fed_str *out;
   /* Of the present target. */
   int wrong[PLAN_STATES];
   struct fed_str names[PLAN_STATES];
@@ -341,9 +342,10 @@ static int require_look(struct require *r, const char *target,
   return rc;
 }
 
-static int require_target(struct require *r, const char *target,
-                          struct fed_str *out, struct fed_err *err)
+static int require_target(void *arg, const char *target, struct fed_err *err)
 {
+  struct require *r = arg;
+  struct fed_str *out = r->out;
   struct fed_str report;
   int rc = SQLITE_OK;
 
@@ -403,38 +405,18 @@ static int require_parse(struct require *r, const char *const *args, int n,
   return rc;
 }
 
-/* Each name of the list. */
-static int require_each(struct require *r, const char *targets,
-                        struct fed_str *out, struct fed_err *err)
-{
-  char *list = fed_strdup(targets && *targets ? targets : "main"), *rest = list;
-  int rc = list ? SQLITE_OK : fed_err_nomem(err);
-
-  while (rc == SQLITE_OK && rest) {
-    char *name = strsep(&rest, ",");
-
-    name += strspn(name, " ");
-    name[strcspn(name, " ")] = 0;
-    rc = *name ? require_target(r, name, out, err)
-               : fed_err_set(err, SQLITE_MISUSE,
-                             "bad list of targets: write 'shop,crm'");
-  }
-  fed_free(list);
-  return rc;
-}
-
 int validate_require(const struct migrate_host *host, const char *targets,
                      const char *const *args, int n, struct fed_str *out,
                      struct fed_err *err)
 {
-  struct require r = {.host = host};
+  struct require r = {.host = host, .out = out};
   int rc;
 
   fed_str_init(&r.problem, FED_STR_SQL);
   for (int i = 0; i < PLAN_STATES; i++)
     fed_str_init(&r.names[i], FED_STR_SQL);
   rc = require_parse(&r, args, n, err);
-  if (rc == SQLITE_OK) rc = require_each(&r, targets, out, err);
+  if (rc == SQLITE_OK) rc = target_each(targets, require_target, &r, err);
   for (int i = 0; i < PLAN_STATES; i++)
     fed_str_release(&r.names[i]);
   fed_str_release(&r.problem);
