@@ -13,25 +13,27 @@ struct adopt_tool {
   const char *sql;
   bool only_last; /* one row: all up to that version */
   bool dates;     /* source_version_diesel */
+  bool baselines; /* a second column says which row stands for all below */
 };
 
 /* clang-format off */
 static const struct adopt_tool adopt_tools[] = {
   {"golang-migrate",
-   "SELECT version, dirty FROM schema_migrations", true, false},
+   "SELECT version, dirty FROM schema_migrations", true, false, false},
   {"dbmate",
-   "SELECT version FROM schema_migrations", false, false},
+   "SELECT version FROM schema_migrations", false, false, false},
   {"goose",
    "SELECT version_id FROM goose_db_version g WHERE version_id > 0 AND "
    "is_applied AND id = (SELECT max(id) FROM goose_db_version h WHERE "
-   "h.version_id = g.version_id)", false, false},
+   "h.version_id = g.version_id)", false, false, false},
   {"flyway",
-   "SELECT version FROM flyway_schema_history "
-   "WHERE success AND version IS NOT NULL", false, false},
+   "SELECT version, CASE WHEN type IN ('BASELINE', 'SQL_BASELINE') THEN 1 ELSE "
+   "0 END FROM flyway_schema_history WHERE success AND version IS NOT NULL",
+   false, false, true},
   {"sqlx",
-   "SELECT version FROM _sqlx_migrations WHERE success", false, false},
+   "SELECT version FROM _sqlx_migrations WHERE success", false, false, false},
   {"diesel",
-   "SELECT version FROM __diesel_schema_migrations", false, true},
+   "SELECT version FROM __diesel_schema_migrations", false, true, false},
 };
 /* clang-format on */
 
@@ -40,6 +42,7 @@ struct adopt {
   const struct adopt_tool *tool;
   char (*version)[SOURCE_VERSION_MAX]; /* canonical */
   int n, room;
+  char baseline[SOURCE_VERSION_MAX];
   bool dirty; /* golang-migrate does not know how far that version is */
 };
 
@@ -69,6 +72,8 @@ static int adopt_row(void *arg, const struct fed_value *row,
     source_version_diesel(adopt->version[adopt->n]);
   if (adopt->tool->only_last && row[1].type == FED_INT && row[1].i)
     adopt->dirty = true;
+  if (adopt->tool->baselines && row[1].type == FED_INT && row[1].i)
+    memcpy(adopt->baseline, adopt->version[adopt->n], SOURCE_VERSION_MAX);
   adopt->n++;
   return rc;
 }
@@ -116,11 +121,16 @@ static bool adopt_has(const struct adopt *adopt, const char *version)
 static int adopt_write(struct migrate *m, const struct adopt *adopt,
                        struct fed_err *err)
 {
+  const char *baseline = adopt->baseline;
   int rc = SQLITE_OK;
 
+  if (*baseline && !history_find(&m->history, baseline, ""))
+    rc = migrate_write(m, HISTORY_BASELINE, baseline, "baseline", "", err);
   for (int i = 0; i < m->plan.n && rc == SQLITE_OK; i++) {
     const struct plan_item *item = &m->plan.item[i];
 
+    if (*baseline && source_version_cmp(plan_version(item), baseline) <= 0)
+      continue;
     if (item->row || !*plan_version(item) ||
         !adopt_has(adopt, plan_version(item)))
       continue;

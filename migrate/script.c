@@ -356,7 +356,8 @@ static int script_resume(struct script *script, struct script_run *run, int *at,
                        script->path, (long long)partial->done,
                        partial->done > 1 ? "s" : "");
   *at = (int)partial->done;
-  rc = script_set_again(script, run, *at, row, err);
+  rc = session_check(script, run->target->kind->split, *at, err);
+  if (rc == SQLITE_OK) rc = script_set_again(script, run, *at, row, err);
   if (rc != SQLITE_OK || !*partial->effect || *at == script->n) return rc;
   rc = script_effect(run, &script->step[*at].stmt, now, err);
   if (rc == SQLITE_OK && !strncmp(now, partial->effect, SCRIPT_HALF) &&

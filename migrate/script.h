@@ -53,6 +53,14 @@ int script_load(struct script *out, const struct source_script *source,
                 struct fed_err *err);
 void script_release(struct script *script);
 
+/*
+ * Before a script goes on with statement `from` in another session: does any
+ * from there on need what one before has left in its own, and what cannot be
+ * had again? (session.c)
+ */
+int session_check(const struct script *script, enum split_dialect dialect,
+                  int from, struct fed_err *err);
+
 /* What a run needs to know besides. */
 struct script_run {
   struct target *target;

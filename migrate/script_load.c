@@ -1,6 +1,7 @@
 /* script_load: a script as its steps, and how they are to be run. */
 #include "base/mem.h"
 #include "migrate/script.h"
+#include "migrate/token.h"
 
 void script_release(struct script *script)
 {
@@ -35,7 +36,58 @@ static const char *script_value(const struct script_variable *var, int nvar,
   return NULL;
 }
 
-/* ${name} by its value. A lone '$' or "${" without "}" stays. */
+/* ${name}, and what else is a variable to goose. */
+struct script_use {
+  const char *name, *other, *end; /* behind it; `other` NULL: no default */
+  size_t size, other_size;
+  bool empty; /* ":-": the default is for an empty value, too */
+};
+
+static bool script_letter(char c, bool first)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         (!first && c >= '0' && c <= '9');
+}
+
+/* NAME-default and NAME:-default. */
+static void script_default(struct script_use *use)
+{
+  const char *dash = memchr(use->name, '-', use->size);
+
+  if (!dash || dash == use->name) return;
+  use->other = dash + 1;
+  use->other_size = (size_t)(use->name + use->size - use->other);
+  use->empty = dash[-1] == ':';
+  use->size = (size_t)(dash - use->name) - use->empty;
+}
+
+/* A lone '$' or "${" without "}" on its line is none. */
+static bool script_uses(const struct source_part *part, const char *p,
+                        const char *end, struct script_use *use)
+{
+  const char *close;
+
+  memset(use, 0, sizeof *use);
+  if (*p != '$' || p + 1 == end) return false;
+  use->name = p + 1;
+  if (part->shell && script_letter(p[1], true)) {
+    for (p++; p < end && script_letter(*p, false);)
+      p++;
+    use->end = p;
+    use->size = (size_t)(p - use->name);
+    return true;
+  }
+  if (p[1] != '{') return false;
+  close = memchr(p, '}', (size_t)(end - p));
+  if (!close || memchr(p, '\n', (size_t)(close - p))) return false;
+  use->name = p + 2;
+  use->size = (size_t)(close - use->name);
+  use->end = close + 1;
+  if (part->shell) script_default(use);
+  return true;
+}
+
+/* Variables by their values. */
 static int script_expand(const struct source_part *part, const char *path,
                          const struct script_variable *var, int nvar,
                          struct fed_str *out, struct fed_err *err)
@@ -44,25 +96,30 @@ static int script_expand(const struct source_part *part, const char *path,
   int line = part->line;
 
   while (p < end) {
-    const char *close = p + 1 < end && p[0] == '$' && p[1] == '{'
-                          ? memchr(p + 2, '}', (size_t)(end - p - 2))
-                          : NULL;
+    struct script_use use;
     const char *value;
 
-    if (!close || memchr(p, '\n', (size_t)(close - p))) {
+    if (!script_uses(part, p, end, &use)) {
+      /* $$ quotes are no variables. */
+      bool quote = part->shell && token_prefix(p, end, "$$", 2);
+
       line += *p == '\n';
-      fed_str_addc(out, *p++);
+      fed_str_addn(out, p, quote ? 2 : 1);
+      p += quote ? 2 : 1;
       continue;
     }
-    value = script_value(var, nvar, p + 2, (size_t)(close - p - 2));
-    if (!value)
+    value = script_value(var, nvar, use.name, use.size);
+    if (!value && !use.other)
       return fed_err_set(err, SQLITE_ERROR,
                          "%s:%d: variable '%.*s' has no value: give it as "
                          "'var.%.*s=...'",
-                         path, line, (int)(close - p - 2), p + 2,
-                         (int)(close - p - 2), p + 2);
-    fed_str_add(out, value);
-    p = close + 1;
+                         path, line, (int)use.size, use.name, (int)use.size,
+                         use.name);
+    if (!value || (use.empty && !*value))
+      fed_str_addn(out, use.other, use.other_size);
+    else
+      fed_str_add(out, value);
+    p = use.end;
   }
   return fed_str_err(out, err);
 }

@@ -74,6 +74,7 @@ struct source_part {
   int line;       /* of its first character, from 1 */
   bool whole;     /* goose's StatementBegin..End: sent as it stands */
   bool variables; /* ${name} is replaced */
+  bool shell;     /* and $name, ${name-default}, ${name:-default}: goose's */
   char *call;     /* call this function of the host; then there is no text */
 };
 

@@ -82,6 +82,7 @@ int source_text_close(struct text_reader *r, bool whole)
   part->line = r->part_line;
   part->whole = whole;
   part->variables = r->variables[r->into == r->script[1]];
+  part->shell = r->in->grammar == GRAMMAR_GOOSE;
   return SQLITE_OK;
 }
 

@@ -53,7 +53,7 @@ static const char *const lite_flags[] = {
 static int lite_restore_flags(struct target *target, struct fed_err *err)
 {
   int64_t now = 0;
-  int rc = target_rows(target, LITE_FLAGS, lite_got, &now, err);
+  int rc = target_query(target, LITE_FLAGS, NULL, 0, lite_got, &now, err);
 
   for (size_t i = 0; i < FED_LEN(lite_flags) && rc == SQLITE_OK; i++) {
     char sql[64];
@@ -90,7 +90,7 @@ static int lite_detach(struct target *target, struct fed_err *err)
            "LIMIT -1 OFFSET %lld)",
            (long long)target->attached);
   fed_str_init(&sql, 4096);
-  rc = target_rows(target, query, lite_text, &sql, err);
+  rc = target_query(target, query, NULL, 0, lite_text, &sql, err);
   if (rc == SQLITE_OK && sql.len)
     fed_conn_exec(target->conn, sql.s, &target->wait, &ignored);
   fed_str_release(&sql);
@@ -104,12 +104,12 @@ static int lite_prepare(struct target *target, struct fed_err *err)
                         NULL, 0, lite_got, &on, err);
 
   if (rc == SQLITE_OK)
-    rc = target_rows(target, LITE_FLAGS, lite_got, &target->flags, err);
+    rc =
+      target_query(target, LITE_FLAGS, NULL, 0, lite_got, &target->flags, err);
   if (rc == SQLITE_OK)
-    rc = target_rows(target,
-                     "SELECT count(*) FROM pragma_database_list "
-                     "WHERE name <> 'temp'",
-                     lite_got, &target->attached, err);
+    rc = target_query(
+      target, "SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'",
+      NULL, 0, lite_got, &target->attached, err);
   if (rc != SQLITE_OK) return rc;
   target->foreign_keys = on;
   target->table = fed_strdup("\"main\".dbfed_migration");

@@ -248,6 +248,34 @@ static void test_memory(void)
   check_rc("close", sqlite3_close(db), SQLITE_OK);
 }
 
+/* ---- extended codes ------------------------------------------------------ */
+
+/* A SELECT of the host sees the file as it was, so nobody can write here while
+ * it lasts: no wait without end, whatever codes the host wants. */
+static void test_extended(void)
+{
+  sqlite3 *db = open_file("codes.db"), *other = open_file("codes.db");
+  sqlite3_stmt *stmt = NULL;
+
+  sqlite3_extended_result_codes(db, 1);
+  check_rc("files", fed_migrate_files(db, "app", two, 4), SQLITE_OK);
+  expect(db, "wal", "PRAGMA journal_mode = WAL", NULL, "wal");
+  expect(db, "one", "SELECT migrate_up('embedded=app', 'steps=1')", NULL,
+         "applied 1 migration");
+  check_rc(
+    "reads",
+    sqlite3_prepare_v2(db, "SELECT id FROM dbfed_migration", -1, &stmt, NULL),
+    SQLITE_OK);
+  check_rc("a row", sqlite3_step(stmt), SQLITE_ROW);
+  expect(other, "writes", "CREATE TABLE behind(x)", NULL, "(no row)");
+  expect(db, "busy", "SELECT migrate_up('embedded=app', 'lock_timeout=200ms')",
+         NULL, "timed out waiting for a lock");
+  sqlite3_finalize(stmt);
+  expect(db, "the rest", "SELECT migrate_up('embedded=app')", NULL, "applied");
+  check_rc("close", sqlite3_close(db), SQLITE_OK);
+  check_rc("close", sqlite3_close(other), SQLITE_OK);
+}
+
 /* ---- on each target ------------------------------------------------------ */
 
 static sqlite3 *db;
@@ -439,6 +467,7 @@ int main(void)
   test_bad_files();
   test_destroy();
   test_memory();
+  test_extended();
   test_server("main", NULL);
   sqlite3_close(open_file("server.db"));
   snprintf(url, sizeof url, "sqlite:%s/server.db", folder);
