@@ -77,7 +77,7 @@ struct cli_command {
   const char *takes; /* only these options; "!x y": all but these; NULL: all */
   const char *wrong; /* of the table's rows: those that mean CLI_WRONG */
   const char *argument; /* the option that the argument stands for */
-  bool looks;           /* a function that makes no database */
+  bool looks;           /* a function that wants its database made */
   int (*run)(struct cli *cli);
   const char *help; /* one line */
   const char *text; /* more */

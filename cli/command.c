@@ -66,7 +66,8 @@ const struct cli_command cli_commands[] = {
   {.group = "migrate", .name = "down",
    .usage = "",
    .options = SCRIPTS,
-   .sql = "migrate_down", .takes = "!pending", .run = cli_migrate,
+   .sql = "migrate_down", .takes = "!pending", .looks = true,
+   .run = cli_migrate,
    .help = "undo the last migration, or several",
    .text =
      "Runs the down script of the last one that was applied, of the last "
@@ -85,7 +86,8 @@ const struct cli_command cli_commands[] = {
   {.group = "migrate", .name = "redo",
    .usage = "",
    .options = SCRIPTS,
-   .sql = "migrate_redo", .takes = "!pending to", .run = cli_migrate,
+   .sql = "migrate_redo", .takes = "!pending to", .looks = true,
+   .run = cli_migrate,
    .help = "undo the last migration and apply it again",
    .text = "For the one that you are writing.",
    .example = "dbfed migrate redo --db app.db"},
@@ -133,7 +135,7 @@ const struct cli_command cli_commands[] = {
    .help = "the statements that `migrate up` would run",
    .text =
      "A row for each. destructive: it may lose data. Reads the targets, and "
-     "changes nothing.",
+     "changes nothing; a file that is not there yet counts as empty.",
    .example = "dbfed migrate plan --target shop"},
   {.group = "migrate", .name = "verify",
    .usage = "",
@@ -159,7 +161,8 @@ const struct cli_command cli_commands[] = {
   {.group = "migrate", .name = "repair",
    .usage = "",
    .options = MIGRATES,
-   .sql = "migrate_repair", .takes = "!pending to steps", .run = cli_migrate,
+   .sql = "migrate_repair", .takes = "!pending to steps", .looks = true,
+   .run = cli_migrate,
    .help = "accept files that were changed or removed after they were applied",
    .text =
      "Those that have changed get their new checksum, those that are gone "
@@ -168,7 +171,8 @@ const struct cli_command cli_commands[] = {
   {.group = "migrate", .name = "adopt",
    .usage = "",
    .options = MIGRATES,
-   .sql = "migrate_adopt", .takes = "!pending to steps", .run = cli_migrate,
+   .sql = "migrate_adopt", .takes = "!pending to steps", .looks = true,
+   .run = cli_migrate,
    .help = "take over the history of another tool",
    .text =
      "Of golang-migrate, dbmate, goose, Flyway, sqlx or diesel, from their "
@@ -180,7 +184,8 @@ const struct cli_command cli_commands[] = {
    .options = MIGRATES,
    .sql = "migrate_force",
    .takes = "dir source layout pending dry_run lock_timeout",
-   .argument = "to", .run = cli_migrate,
+   .argument = "to", .looks = true,
+   .run = cli_migrate,
    .help = "take one migration as applied, or with --pending as not",
    .text =
      "The way out when you have finished or undone one by hand. Runs no "

@@ -103,7 +103,11 @@ int cli_open(struct cli *cli, const char *file, bool create)
 {
   int flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0);
   sqlite3 *db = NULL;
-  int rc = sqlite3_open_v2(file, &db, flags | SQLITE_OPEN_URI, NULL);
+  int rc;
+
+  /* To SQLite that is a file of its own, which goes when it is closed. */
+  if (!*file) return cli_misuse(cli, "the name of the file is empty");
+  rc = sqlite3_open_v2(file, &db, flags | SQLITE_OPEN_URI, NULL);
 
   if (rc == SQLITE_OK) {
     main_db = db;

@@ -2,6 +2,9 @@
  * commands. */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 static bool migrate_has_target(const struct cli *cli)
 {
   return cli->command->options & CLI_BIT(CLI_TARGET);
@@ -120,18 +123,43 @@ static int migrate_call(struct cli *cli, const char *argument)
   return code;
 }
 
+/* Does it only say what would be done? */
+static bool migrate_is_plan(const struct cli *cli)
+{
+  bool dry = !strcmp(cli->command->name, "plan");
+
+  for (int i = 0; i < cli->noption; i++)
+    if (!strcmp(cli->option[i], "dry_run")) dry = true;
+  return dry;
+}
+
+/* To look at a file does not make it. What would be done to one that `migrate
+ * up` would make is seen on an empty database. */
+static int migrate_open(struct cli *cli, const char *file)
+{
+  const struct cli_command *c = cli->command;
+  bool makes = !c->columns && !c->looks;
+
+  if (migrate_is_plan(cli) && (makes || c->columns) && *file &&
+      access(file, F_OK) != 0 && errno == ENOENT) {
+    cli_warn("there is no '%s' yet: this is for an empty one", file);
+    return CLI_DONE;
+  }
+  return cli_open(cli, file, makes);
+}
+
 int cli_migrate(struct cli *cli)
 {
   const struct cli_command *c = cli->command;
   char *argument = NULL;
   int code = CLI_DONE;
 
+  if (cli->value[CLI_TARGET] && !*cli->value[CLI_TARGET])
+    return cli_misuse(cli, "'--target' is empty");
   if (migrate_has_target(cli) && !cli->value[CLI_DB] &&
       migrate_is_main(cli->value[CLI_TARGET]))
     return cli_misuse(cli, "which database? --db FILE, or --target SERVER");
-  /* To look at a file does not make it. */
-  if (cli->value[CLI_DB])
-    code = cli_open(cli, cli->value[CLI_DB], !c->columns && !c->looks);
+  if (cli->value[CLI_DB]) code = migrate_open(cli, cli->value[CLI_DB]);
   if (code == CLI_DONE) code = cli_define(cli);
   if (code == CLI_DONE && cli->narg &&
       !(argument = sqlite3_mprintf("%s%s%s", c->argument ? c->argument : "",

@@ -1,7 +1,9 @@
 /* file: whole files, for schema.json and schema.sql. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,16 +35,13 @@ static bool file_fill(int fd, const struct fed_str *text)
 }
 
 /* The name beside it is this process's: it may be left from a dead one. */
-int validate_file_write(const char *path, const struct fed_str *text,
-                        struct fed_err *err)
+static int file_replace(const char *path, mode_t mode,
+                        const struct fed_str *text, struct fed_err *err)
 {
   struct fed_str beside;
-  struct stat old;
   int fd = -1, rc;
-  bool whole, there = stat(path, &old) == 0;
+  bool whole;
 
-  /* rename() would put a file in the place of /dev/null. */
-  if (there && !S_ISREG(old.st_mode)) return file_is_none(path, err);
   fed_str_init(&beside, 8192);
   fed_str_addf(&beside, "%s.%ld.tmp", path, (long)getpid());
   rc = fed_str_err(&beside, err);
@@ -52,7 +51,7 @@ int validate_file_write(const char *path, const struct fed_str *text,
     if (fd < 0) rc = file_failed("write", path, err);
   }
   if (rc == SQLITE_OK) {
-    whole = !there || fchmod(fd, old.st_mode & 0777) == 0;
+    whole = !mode || fchmod(fd, mode) == 0;
     whole = whole && file_fill(fd, text);
     whole = close(fd) == 0 && whole;
     if (!whole || rename(beside.s, path) != 0) {
@@ -62,6 +61,20 @@ int validate_file_write(const char *path, const struct fed_str *text,
   }
   fed_str_release(&beside);
   return rc;
+}
+
+/* A link stays one. */
+int validate_file_write(const char *path, const struct fed_str *text,
+                        struct fed_err *err)
+{
+  struct stat old = {.st_mode = 0};
+  char real[PATH_MAX];
+
+  if (!realpath(path, real)) return file_replace(path, 0, text, err);
+  /* rename() would put a file in the place of /dev/null. */
+  if (stat(real, &old) == 0 && !S_ISREG(old.st_mode))
+    return file_is_none(path, err);
+  return file_replace(real, old.st_mode & 0777, text, err);
 }
 
 /* Not a pipe or a device: reading those might never end. */

@@ -11,9 +11,17 @@
 #define MYSQL_OURS(table) " AND " table " <> 'dbfed_migration'"
 
 static const char mysql_tables[] =
-  "SELECT 0, t.table_name, 0, NULL, 0, NULL, concat_ws(' ', concat('ENGINE=',"
+  "SELECT 0, t.table_name, 0, NULL, 0, CASE t.table_type WHEN 'SYSTEM"
+  " VERSIONED' THEN 'system versioned' END, concat_ws(' ', concat('ENGINE=',"
   " t.engine), concat('COLLATE=', t.table_collation), nullif("
-  "t.create_options, '')), NULL, NULL, NULL, NULL FROM"
+  "t.create_options, '')), (SELECT group_concat(concat_ws(' ',"
+  " p.partition_name, p.partition_method, p.partition_expression,"
+  " p.partition_description, p.subpartition_name, p.subpartition_method,"
+  " p.subpartition_expression) ORDER BY p.partition_ordinal_position,"
+  " p.subpartition_ordinal_position SEPARATOR ', ') FROM"
+  " information_schema.partitions p WHERE p.table_schema = t.table_schema AND"
+  " BINARY p.table_name = t.table_name AND p.partition_name IS NOT NULL),"
+  " NULL, NULL, NULL FROM"
   " information_schema.tables t WHERE t.table_schema = ? AND t.table_type IN"
   " ('BASE TABLE', 'SYSTEM VERSIONED')" MYSQL_OURS("t.table_name");
 
@@ -92,7 +100,8 @@ static const char mysql_checks[] =
 
 static const char mysql_triggers[] =
   "SELECT 0, g.event_object_table, 5, g.trigger_name, 0, concat("
-  "g.action_timing, ' ', g.event_manipulation), g.action_statement, NULL,"
+  "g.action_timing, ' ', g.event_manipulation, CASE WHEN g.action_order > 1"
+  " THEN concat(' ', g.action_order) ELSE '' END), g.action_statement, NULL,"
   " NULL, NULL, NULL FROM information_schema.triggers g WHERE"
   " g.event_object_schema = ?";
 

@@ -103,7 +103,13 @@ static const char pg_indexes[] =
 #define PG_COLUMNS PG_LIST("k.conrelid", "k.conkey")
 #define PG_PARENTS PG_LIST("k.confrelid", "k.confkey")
 #define PG_UPDATE  PG_ACTION("confupdtype")
-#define PG_DELETE  PG_ACTION("confdeltype")
+/* SET NULL of some columns only, since 15. */
+#define PG_DELETE                                                              \
+  PG_ACTION("confdeltype")                                                     \
+  " || coalesce(' (' || (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(" \
+  "a.attname), ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE "  \
+  "a.attrelid = k.conrelid AND pg_catalog.to_jsonb(k) -> 'confdelsetcols' @> " \
+  "pg_catalog.to_jsonb(a.attnum)) || ')', '')"
 
 static const char pg_foreign[] =
   "SELECT 0, c.relname::text, 3, k.conname::text, 0, " PG_COLUMNS

@@ -47,10 +47,17 @@ static const char lite_columns[] =
   " FROM (SELECT s.name" LITE_TABLES
   ") t, pragma_table_xinfo(t.name, 'main') c";
 
+/* Only a rowid's alias has no index. */
+#define LITE_PARTS                                                             \
+  LITE_XNAME " || CASE WHEN x.coll <> 'BINARY' THEN ' COLLATE ' || x.coll "    \
+             "ELSE '' END || CASE WHEN x.\"desc\" THEN ' DESC' ELSE '' END"
 static const char lite_keys[] =
-  "SELECT 0, t.name, 2, 'PRIMARY KEY', 0, 'primary key', (SELECT"
+  "SELECT 0, t.name, 2, 'PRIMARY KEY', 0, 'primary key', coalesce((SELECT"
+  " group_concat(n, ', ') FROM (SELECT " LITE_PARTS " AS n FROM"
+  " pragma_index_list(t.name, 'main') i, pragma_index_xinfo(i.name, 'main') x"
+  " WHERE i.origin = 'pk' AND x.key ORDER BY x.seqno)), (SELECT"
   " group_concat(n, ', ') FROM (SELECT " LITE_CNAME " AS n FROM"
-  " pragma_table_xinfo(t.name, 'main') c WHERE c.pk > 0 ORDER BY c.pk))"
+  " pragma_table_xinfo(t.name, 'main') c WHERE c.pk > 0 ORDER BY c.pk)))"
   " AS columns, NULL, NULL, NULL, NULL FROM (SELECT s.name" LITE_TABLES
   ") t WHERE columns IS NOT NULL";
 
@@ -59,8 +66,7 @@ static const char lite_unique[] =
   "SELECT 0, t.name, 2, 'UNIQUE (' || (SELECT group_concat(n, ', ') FROM"
   " (SELECT " LITE_XNAME " AS n FROM pragma_index_xinfo(i.name, 'main') x"
   " WHERE x.key ORDER BY x.seqno)) || ')', 0, 'unique constraint', (SELECT"
-  " group_concat(n, ', ') FROM (SELECT " LITE_XNAME " || CASE WHEN x.coll <>"
-  " 'BINARY' THEN ' COLLATE ' || x.coll ELSE '' END AS n FROM"
+  " group_concat(n, ', ') FROM (SELECT " LITE_PARTS " AS n FROM"
   " pragma_index_xinfo(i.name, 'main') x WHERE x.key ORDER BY x.seqno)),"
   " NULL, NULL, NULL, NULL FROM (SELECT s.name" LITE_TABLES ") t,"
   " pragma_index_list(t.name, 'main') i WHERE i.origin = 'u'";
