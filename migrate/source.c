@@ -76,7 +76,9 @@ static bool source_is_code(const struct source_loader *load,
                            const struct source_item *item, bool alone)
 {
   if (item->shape == SHAPE_JAVA) return load->layout == SOURCE_FLYWAY;
-  return item->shape == SHAPE_GO && (load->layout == SOURCE_GOOSE || alone);
+  return item->shape == SHAPE_GO && (load->layout == SOURCE_GOOSE || alone ||
+                                     fnmatch("*.up.go", item->path, 0) == 0 ||
+                                     fnmatch("*.down.go", item->path, 0) == 0);
 }
 
 static int source_code(struct source_loader *load,
@@ -95,7 +97,9 @@ static int source_code(struct source_loader *load,
                      SOURCE_SHOW(item->path),
                      go ? "a code-based migration in Go"
                         : "a migration in Java or a callback",
-                     go ? "goose" : "Flyway");
+                     !go                            ? "Flyway"
+                     : load->layout == SOURCE_GOOSE ? "goose"
+                                                    : "its own program");
 }
 
 /* Is the item a file in a folder like diesel's that has no migration? */
@@ -239,6 +243,22 @@ static bool source_compete(const struct source_item *a,
   return source_name_cmp(a, b) != 0;
 }
 
+/* Is the up of this down a file of code, which the user has left out? */
+static bool source_up_is_code(struct source_loader *load,
+                              const struct source_item *down)
+{
+  static const char end[] = ".down.sql";
+  size_t n = strlen(down->path);
+  char path[512];
+
+  if (!load->skip_code || n < sizeof end || n >= sizeof path ||
+      strcmp(down->path + n - (sizeof end - 1), end) != 0)
+    return false;
+  sqlite3_snprintf((int)sizeof path, path, "%.*s.up.go",
+                   (int)(n - (sizeof end - 1)), down->path);
+  return source_items_find(&load->items, path) != NULL;
+}
+
 /* The file of a direction among those of one migration. */
 static int source_pick(struct source_loader *load, struct source_item **group,
                        int n, bool down, struct source_item **out)
@@ -257,6 +277,8 @@ static int source_pick(struct source_loader *load, struct source_item **group,
     if (item->dialect ? strcmp(item->dialect, load->dialect) == 0 : !*out)
       *out = item;
   }
+  if (!down && !first && source_up_is_code(load, group[0]))
+    return source_add_note(load, group[0], "its up migration is code");
   if (!down && !first)
     return fed_err_set(load->err, SQLITE_ERROR,
                        "'%s' is a down migration without its up: add the file "
@@ -376,7 +398,7 @@ static int source_script(struct source_loader *load, struct source_item *item,
   if (source_text_parse(&in, item->down ? other : script,
                         item->down ? script : other, load->err) != SQLITE_OK)
     return load->err->rc;
-  if (!transaction) script->no_transaction = true;
+  if (!transaction || item->autocommit) script->no_transaction = true;
   return SQLITE_OK;
 }
 

@@ -16,7 +16,10 @@
  *
  * In all of them NAME.pg.sql, NAME.pg.up.sql (or pg/NAME.sql in flyway's
  * folders) is for that dialect only, and wins there over the one for all. A
- * version that has files for other dialects only is not in the list.
+ * version that has files for other dialects only is not in the list. Before
+ * .up.sql and .down.sql, `.autocommit` says as Ory's tool does that the file
+ * is not run in a transaction: NAME.autocommit.up.sql,
+ * NAME.pg.autocommit.up.sql.
  *
  * Marker lines begin at the start of a line; in native, golang-migrate, dbmate
  * and sqlx they are:

@@ -33,6 +33,7 @@ struct source_item {
   enum source_kind kind;
   bool down;
   const char *dialect; /* "pg", "mysql", "sqlite", or NULL for all */
+  bool autocommit;     /* not in a transaction */
   char version[SOURCE_VERSION_MAX];
   const char *name; /* in `path` */
   size_t name_size;

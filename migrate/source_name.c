@@ -221,6 +221,9 @@ static bool name_number(struct source_item *item, const struct name_cut *whole)
   down = !up && name_take(&cut, ".down");
   sep = digits < cut.n && cut.s[digits] == '_';
   if (up || down) name_take_dialect(&cut);
+  /* Ory's 1_name.autocommit.up, 1_name.postgres.autocommit.up */
+  item->autocommit = (up || down) && name_take(&cut, ".autocommit");
+  if (item->autocommit && !cut.dialect) name_take_dialect(&cut);
   if (!sep && (up || down)) return false;
   if (!name_version(cut.s, digits, false, item->version)) return false;
   item->down = down;

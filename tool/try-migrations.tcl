@@ -87,6 +87,7 @@ proc parse_name {path} {
   if {![regexp {^([0-9]+)(.*)\.sql$} $name - version rest]} { return "" }
   set direction both
   if {[regexp {^(.*)\.(up|down)$} $rest - rest direction]} {}
+  regsub {\.autocommit$} $rest {} rest ;# Ory's
   set word [string range [file extension $rest] 1 end]
   set dialect ""
   if {[dict exists $dialects $word]} { set dialect [dict get $dialects $word] }
@@ -130,6 +131,7 @@ proc read_set {kind dir variables} {
               {^\s*run_in_transaction\s*=\s*false} [slurp $settings]]} {
           set atomic 0
         }
+        if {[string match *.autocommit.*.sql $path]} { set atomic 0 }
         set text [string map $variables [slurp $path]]
         if {[string match both* $way]} {
           set text [section $text $which found atomic]

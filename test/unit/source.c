@@ -205,6 +205,21 @@ static const struct test_case cases[] = {
   {"pg", NULL, {{"1_a.pg.up.sql", ""}, {"1_b.up.sql", ""}},
    "!version 1 is given twice: '1_a.pg.up.sql' and '1_b.up.sql'"},
   {"pg", NULL, {{"1_a.mysql.up.sql", ""}}, "native\n"},
+  /* Ory's suffix, behind the dialect */
+  {"pg", NULL,
+   {{"1_a.autocommit.up.sql", "all"}, {"1_a.autocommit.down.sql", "d"},
+    {"1_a.mysql.up.sql", "m"}, {"2_b.up.sql", "B"},
+    {"2_b.postgres.autocommit.up.sql", "p"},
+    {"2_b.cockroach.autocommit.up.sql", "c"}, {"2_b.down.sql", "d"}},
+   "native\n1 a up notx 1[all]\n1 a down notx 1[d]\n"
+   "2 b up notx 1[p]\n2 b down 1[d]\n"},
+  {"mysql", NULL,
+   {{"1_a.autocommit.up.sql", "all"}, {"1_a.mysql.up.sql", "m"},
+    {"2_b.cockroach.autocommit.up.sql", "c"}},
+   "native\n1 a up 1[m]\n"},
+  {"pg", NULL,
+   {{"1_a.autocommit.up.sql", ""}, {"1_a.up.sql", ""}},
+   "!version 1 is given twice: '1_a.autocommit.up.sql' and '1_a.up.sql'"},
   /* repeatables */
   {"pg", NULL,
    {{"1_a.up.sql", "A"}, {"R__b_z.sql", "Z"}, {"R__bZ.sql", "z"},
@@ -341,6 +356,18 @@ static const struct test_case cases[] = {
   {"pg", "skip", {{"1_a.sql", "-- +goose Up\n"}, {"2_b.go", "package x"}},
    "goose\n1 a up\nnote 2_b.go\n"},
   {"pg", NULL, {{"2_b.go", "package x"}}, "!code-based migration in Go"},
+  /* pairs of code, that the program itself runs between the others */
+  {"pg", NULL, {{"1_a.up.sql", "A"}, {"2_b.up.go", ""}, {"2_b.down.sql", "b"}},
+   "!'2_b.up.go' is a code-based migration in Go: only its own program can"},
+  {"pg", NULL, {{"1_a.up.sql", "A"}, {"1_a.down.go", ""}},
+   "!'1_a.down.go' is a code-based migration in Go: only its own program can"},
+  {"pg", "skip",
+   {{"1_a.up.sql", "A"}, {"1_a.down.go", ""}, {"2_b.up.go", ""},
+    {"2_b.down.sql", "b"}},
+   "native\n1 a up 1[A]\nnote 1_a.down.go\nnote 2_b.up.go\n"
+   "note 2_b.down.sql\n"},
+  {"pg", "skip", {{"1_a.up.sql", "A"}, {"2_b.down.sql", "b"}},
+   "!'2_b.down.sql' is a down migration without its up"},
   /* Flyway */
   {"pg", NULL,
    {{"V1__a_b.sql", "A ${x}"}, {"V1_10__c.sql", "C"}, {"sub/V1.2__d.sql", "D"},
