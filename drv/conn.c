@@ -77,6 +77,19 @@ int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
   return rc;
 }
 
+int fed_conn_batch(struct fed_conn *conn, const char *const *sql, int n,
+                   int *done, const struct fed_wait *wait, struct fed_err *err)
+{
+  int rc;
+
+  *done = 0;
+  conn->dirty = conn->unsettled = true;
+  conn->notes[0] = 0;
+  rc = conn->drv->batch(conn, sql, n, done, wait, err);
+  conn->unsettled = conn->broken;
+  return rc;
+}
+
 int fed_conn_reset(struct fed_conn *conn, const struct fed_wait *wait,
                    struct fed_err *err)
 {

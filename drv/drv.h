@@ -301,6 +301,16 @@ struct fed_driver {
   int (*run)(struct fed_conn *conn, const char *sql,
              const struct fed_wait *wait, struct fed_err *err);
   /*
+   * Run the `n` statements `sql` in order, in one round trip, each as run()
+   * would. The first that fails is the last that is run; `*done` is how many
+   * have succeeded, also on an error. A row that one gives is kept until the
+   * end, so none should. To the server each is a statement of its own: what
+   * is no single one (a ';' inside, a comment without its end) must not be
+   * here. NULL: the driver has no such way.
+   */
+  int (*batch)(struct fed_conn *conn, const char *const *sql, int n, int *done,
+               const struct fed_wait *wait, struct fed_err *err);
+  /*
    * Prepare `sql`. With `want`, the result must have `nwant` columns and each
    * must be decodable to that class: anything else is SQLITE_SCHEMA, found
    * here or at execute(). With want NULL the driver chooses by wire type.
@@ -501,6 +511,14 @@ static inline int fed_conn_exec(struct fed_conn *conn, const char *sql,
  */
 int fed_conn_run(struct fed_conn *conn, const char *sql, size_t size,
                  const struct fed_wait *wait, struct fed_err *err);
+
+/*
+ * Run several at once, where conn->drv->batch is not NULL; see there. On an
+ * error err->position is in sql[*done]. If the connection broke, more may have
+ * been done than was seen.
+ */
+int fed_conn_batch(struct fed_conn *conn, const char *const *sql, int n,
+                   int *done, const struct fed_wait *wait, struct fed_err *err);
 
 static inline int fed_conn_catalog(struct fed_conn *conn,
                                    const struct fed_scope *scope,

@@ -76,6 +76,14 @@ static int fault_run(struct fed_conn *conn, const char *sql,
   return fault_inner(conn)->run(conn, sql, wait, err);
 }
 
+static int fault_batch(struct fed_conn *conn, const char *const *sql, int n,
+                       int *done, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  if (fed_fault_hit(FED_FAULT_CALL)) return fault_fail(conn, "batch", err);
+  return fault_inner(conn)->batch(conn, sql, n, done, wait, err);
+}
+
 static int fault_prepare(struct fed_conn *conn, const char *sql,
                          const enum fed_class *want, int nwant, bool bulk,
                          struct fed_stmt **out, const struct fed_wait *wait,
@@ -164,6 +172,7 @@ int fed_fault_wrap(struct fed_conn **out, struct fed_conn *inner,
   f->drv.reset = fault_reset;
   f->drv.exec = fault_exec;
   f->drv.run = fault_run;
+  if (f->drv.batch) f->drv.batch = fault_batch;
   f->drv.prepare = fault_prepare;
   f->drv.execute = fault_execute;
   f->drv.step = fault_step;

@@ -380,6 +380,26 @@ static int my_run(struct fed_conn *conn, const char *sql,
   return SQLITE_OK;
 }
 
+static int my_batch(struct fed_conn *conn, const char *const *sql, int n,
+                    int *done, const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_mysql *c = fed_mysql_of(conn);
+  struct fed_str text;
+  int rc;
+
+  fed_str_init(&text, FED_STR_SQL);
+  for (int i = 0; i < n; i++)
+    fed_str_addf(&text, "%s%s", i ? ";\n" : "", sql[i]);
+  rc = fed_str_err(&text, err);
+  if (rc == SQLITE_OK) rc = my_fits(c, text.len, err);
+  if (rc == SQLITE_OK) rc = fed_mysql_run_batch(c, text.s, done, wait, err);
+  fed_str_release(&text);
+  if (rc != SQLITE_OK || *done == n) return rc;
+  c->head.broken = true;
+  return fed_err_set(err, SQLITE_INTERNAL,
+                     "the server took %d statements for %d", n, *done);
+}
+
 static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,
                     const struct fed_wait *wait, struct fed_err *err)
 {
@@ -447,6 +467,7 @@ const struct fed_driver fed_driver_mysql = {
   .cancel = my_cancel,
   .exec = my_exec,
   .run = my_run,
+  .batch = my_batch,
   .prepare = my_prepare,
   .execute = my_execute,
   .step = my_step,

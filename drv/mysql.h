@@ -241,6 +241,9 @@ int fed_mysql_run_connect(struct fed_mysql *c, const char *host,
  */
 int fed_mysql_run_exec(struct fed_mysql *c, const char *sql,
                        const struct fed_wait *wait, struct fed_err *err);
+/* The same for several, separated by ';': how many have succeeded. */
+int fed_mysql_run_batch(struct fed_mysql *c, const char *sql, int *done,
+                        const struct fed_wait *wait, struct fed_err *err);
 /* Text protocol: one statement and its (few) rows; mysql_free_result(). */
 int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
                        const struct fed_wait *wait, struct fed_err *err);

@@ -422,9 +422,10 @@ static int my_discard(struct fed_mysql *c, const struct fed_wait *wait,
   return rc;
 }
 
-/* CALL gives a result per SELECT of the procedure, and one more at the end. */
-static int my_skip_results(struct fed_mysql *c, const struct fed_wait *wait,
-                           struct fed_err *err)
+/* CALL gives a result per SELECT of the procedure, and one more at the end.
+ * `done` counts those that came. */
+static int my_skip_results(struct fed_mysql *c, int *done,
+                           const struct fed_wait *wait, struct fed_err *err)
 {
   int rc = SQLITE_OK;
 
@@ -436,19 +437,30 @@ static int my_skip_results(struct fed_mysql *c, const struct fed_wait *wait,
     rc = my_outcome(&w, end > 0);
     if (rc != SQLITE_OK || end < 0) break;
     rc = my_discard(c, wait, err);
+    if (rc == SQLITE_OK) ++*done;
   }
   return rc;
+}
+
+static int my_results(struct fed_mysql *c, const char *sql, int *done,
+                      const struct fed_wait *wait, struct fed_err *err)
+{
+  int rc = my_query(c, sql, wait, err);
+
+  if (rc == SQLITE_OK) rc = my_discard(c, wait, err);
+  *done = rc == SQLITE_OK;
+  return rc == SQLITE_OK ? my_skip_results(c, done, wait, err) : rc;
 }
 
 int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
                        const struct fed_wait *wait, struct fed_err *err)
 {
-  int rc = my_ready(c, wait, "waiting for the server", err);
+  int rc = my_ready(c, wait, "waiting for the server", err), done = 0;
 
   *rows = NULL;
   if (rc == SQLITE_OK) rc = my_query(c, sql, wait, err);
   if (rc == SQLITE_OK) rc = my_store(c, rows, wait, err);
-  if (rc == SQLITE_OK) rc = my_skip_results(c, wait, err);
+  if (rc == SQLITE_OK) rc = my_skip_results(c, &done, wait, err);
   if (rc != SQLITE_OK) {
     mysql_free_result(*rows);
     *rows = NULL;
@@ -459,11 +471,42 @@ int fed_mysql_run_rows(struct fed_mysql *c, const char *sql, MYSQL_RES **rows,
 int fed_mysql_run_exec(struct fed_mysql *c, const char *sql,
                        const struct fed_wait *wait, struct fed_err *err)
 {
+  int rc = my_ready(c, wait, "waiting for the server", err), done;
+
+  return rc == SQLITE_OK ? my_results(c, sql, &done, wait, err) : rc;
+}
+
+static int my_option(struct fed_mysql *c, enum enum_mysql_set_option option,
+                     const struct fed_wait *wait, struct fed_err *err)
+{
+  struct my_waiter w =
+    my_waiter(c, false, wait, "setting an option of the session", err);
+  int failed = 0;
+
+  MY_RUN(&w, mysql_set_server_option, &failed, c->mysql,
+         (&failed, c->mysql, option), (c->mysql, option));
+  return my_result(&w, failed, NULL);
+}
+
+/* Only for this text: to any other, a second statement in it must be an error,
+ * or whoever smuggled it in has it run. */
+int fed_mysql_run_batch(struct fed_mysql *c, const char *sql, int *done,
+                        const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_wait moment = {.deadline = fed_clock_deadline(MY_GRACE)};
+  struct fed_err ignored = FED_ERR_INIT;
   int rc = my_ready(c, wait, "waiting for the server", err);
 
-  if (rc == SQLITE_OK) rc = my_query(c, sql, wait, err);
-  if (rc == SQLITE_OK) rc = my_discard(c, wait, err);
-  return rc == SQLITE_OK ? my_skip_results(c, wait, err) : rc;
+  if (rc == SQLITE_OK)
+    rc = my_option(c, MYSQL_OPTION_MULTI_STATEMENTS_ON, wait, err);
+  if (rc != SQLITE_OK) return rc;
+  rc = my_results(c, sql, done, wait, err);
+  if (c->head.broken) return rc;
+  if (atomic_load(&c->killed)) my_absorb_kill(c);
+  if (my_option(c, MYSQL_OPTION_MULTI_STATEMENTS_OFF, &moment, &ignored) !=
+      SQLITE_OK)
+    c->head.broken = true;
+  return rc;
 }
 
 /* ---- prepared statements ----------------------------------------------- */

@@ -188,6 +188,16 @@ static int pg_run(struct fed_conn *conn, const char *sql,
   return fed_pg_rows(fed_pg_of(conn), sql, NULL, NULL, wait, err);
 }
 
+static int pg_batch(struct fed_conn *conn, const char *const *sql, int n,
+                    int *done, const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_pg_done result = {.ended = false};
+  int rc = fed_pg_batch(fed_pg_of(conn), sql, n, wait, &result, err);
+
+  *done = result.count;
+  return rc;
+}
+
 /* An empty query: parsed and answered, nothing run; a transaction that has
  * failed answers it too. */
 static int pg_ping(struct fed_conn *conn, const struct fed_wait *wait,
@@ -351,6 +361,7 @@ const struct fed_driver fed_driver_pg = {
   .cancel = pg_cancel,
   .exec = pg_exec,
   .run = pg_run,
+  .batch = pg_batch,
   .prepare = fed_pg_prepare,
   .execute = fed_pg_execute,
   .step = fed_pg_step,

@@ -85,6 +85,7 @@ struct fed_pg_done {
   bool keep;       /* set before: keep the last COMMAND_OK result */
   PGresult *last;  /* that result, the caller's */
   int64_t changes; /* rows that the last command inserted, changed, ... */
+  int count;       /* commands that have succeeded */
   char tag[64];    /* "INSERT 0 1" */
 };
 
@@ -123,6 +124,12 @@ void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done);
 int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
                 const struct fed_wait *wait, struct fed_pg_done *done,
                 struct fed_err *err);
+
+/* Run `n` texts in order, without waiting for each. done->count of them have
+ * succeeded, the one behind those has failed, and no other was run. */
+int fed_pg_batch(struct fed_pg_conn *pg, const char *const *sql, int n,
+                 const struct fed_wait *wait, struct fed_pg_done *done,
+                 struct fed_err *err);
 
 /* The same, but each row (text format) goes to `row`; NULL: they are thrown
  * away one by one. */

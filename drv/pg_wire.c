@@ -245,6 +245,7 @@ void fed_pg_note(struct fed_pg_done *done, PGresult *res)
   memcpy(done->tag, tag, n);
   done->tag[n] = 0;
   done->changes = pg_changes(res);
+  done->count++;
 }
 
 /* What collecting needs, in one place. */
@@ -451,6 +452,28 @@ int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
 
   if (rc != SQLITE_OK) return rc;
   if (!PQsendQuery(pg->link, sql)) return pg_lost(pg, err);
+  return fed_pg_finish(pg, wait, NULL, NULL, done, err);
+}
+
+/*
+ * A pipeline, not one text of several statements: there now() would be the
+ * same for all of them, and an error in one would be found before the first.
+ * What follows one that fails is skipped up to the synchronisation point.
+ * (PostgreSQL manual, "Message Flow", Pipelining)
+ */
+int fed_pg_batch(struct fed_pg_conn *pg, const char *const *sql, int n,
+                 const struct fed_wait *wait, struct fed_pg_done *done,
+                 struct fed_err *err)
+{
+  int rc = fed_pg_ready(pg, false, wait, err);
+
+  if (rc != SQLITE_OK) return rc;
+  if (!PQenterPipelineMode(pg->link)) return pg_lost(pg, err);
+  for (int i = 0; i < n; i++)
+    if (!PQsendQueryParams(pg->link, sql[i], 0, NULL, NULL, NULL, NULL, 0))
+      return pg_lost(pg, err);
+  if (!PQpipelineSync(pg->link)) return pg_lost(pg, err);
+  pg->syncs++;
   return fed_pg_finish(pg, wait, NULL, NULL, done, err);
 }
 

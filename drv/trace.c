@@ -136,6 +136,21 @@ static int trace_run(struct fed_conn *conn, const char *sql,
   return trace_after(t, rc);
 }
 
+/* How long each took is not known: all that were run show the whole time. */
+static int trace_batch(struct fed_conn *conn, const char *const *sql, int n,
+                       int *done, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int64_t start = fed_clock_us();
+  int rc = fed_conn_batch(t->inner, sql, n, done, wait, err);
+
+  for (int i = 0; i < *done; i++)
+    trace_tell(t, sql[i], true, start, 0, SQLITE_OK, err);
+  return *done < n ? trace_tell(t, sql[*done], true, start, 0, rc, err)
+                   : trace_after(t, rc);
+}
+
 static int trace_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                          struct fed_catalog *out, const struct fed_wait *wait,
                          struct fed_err *err)
@@ -357,6 +372,7 @@ static void trace_driver(struct fed_driver *drv, const struct fed_driver *inner)
   drv->cancel = trace_cancel;
   drv->exec = trace_exec;
   drv->run = trace_run;
+  if (inner->batch) drv->batch = trace_batch;
   drv->prepare = trace_prepare;
   drv->execute = trace_execute;
   drv->step = trace_step;

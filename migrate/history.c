@@ -282,16 +282,19 @@ static struct fed_value history_value(const char *text)
   return fed_value_cstr(text ? text : "");
 }
 
-int history_add(struct target *target, const struct history_row *row,
-                struct fed_err *err)
-{
-  char when[32];
-  struct fed_value args[14];
-  int n = 0, rc;
-  sqlite3_int64 rowid =
-    target->local ? sqlite3_last_insert_rowid(target->local) : 0;
+#define HISTORY_INSERT                                                         \
+  "INSERT INTO %(" HISTORY_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "   \
+  "?, #, ?, ?)"
+#define HISTORY_INSERTED 14
+#define HISTORY_WHEN     32 /* bytes of a time */
 
-  history_when(when, sizeof when);
+static void history_inserted(struct target *target,
+                             const struct history_row *row, char *when,
+                             struct fed_value *args)
+{
+  int n = 0;
+
+  history_when(when, HISTORY_WHEN);
   args[n++] = fed_value_int(row->id);
   args[n++] = fed_value_cstr(history_actions[row->action]);
   args[n++] = history_value(row->version);
@@ -306,10 +309,20 @@ int history_add(struct target *target, const struct history_row *row,
   args[n++] = fed_value_int(row->duration_ms);
   args[n++] = fed_value_cstr(history_who(target));
   args[n++] = history_value(row->error);
-  rc = target_query(target,
-                    "INSERT INTO %(" HISTORY_COLUMNS ") VALUES(?, ?, ?, ?, "
-                    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    args, n, NULL, NULL, err);
+}
+
+int history_add(struct target *target, const struct history_row *row,
+                struct fed_err *err)
+{
+  struct fed_value args[HISTORY_INSERTED];
+  sqlite3_int64 rowid =
+    target->local ? sqlite3_last_insert_rowid(target->local) : 0;
+  char when[HISTORY_WHEN];
+  int rc;
+
+  history_inserted(target, row, when, args);
+  rc = target_query(target, HISTORY_INSERT, args, HISTORY_INSERTED, NULL, NULL,
+                    err);
   /* Of the program's own connection, it is not ours. */
   if (target->local) sqlite3_set_last_insert_rowid(target->local, rowid);
   return rc;
@@ -376,19 +389,46 @@ int history_last(struct target *target, int64_t id, int64_t *last,
   return rc;
 }
 
+#define HISTORY_UPDATE                                                         \
+  "UPDATE % SET done = ?, prefix = ?, effect = ?, state = ?, duration_ms = "   \
+  "#, error = ?, checksum = ?, statements = ? WHERE id = ?"
+#define HISTORY_UPDATED 9
+
+static void history_updated(const struct history_row *row,
+                            struct fed_value *args)
+{
+  int n = 0;
+
+  args[n++] = fed_value_int(row->done);
+  args[n++] = history_value(row->prefix);
+  args[n++] = history_value(row->effect);
+  args[n++] = fed_value_cstr(history_states[row->state]);
+  args[n++] = fed_value_int(row->duration_ms);
+  args[n++] = history_value(row->error);
+  args[n++] = history_value(row->checksum);
+  args[n++] = fed_value_int(row->statements);
+  args[n++] = fed_value_int(row->id);
+}
+
 int history_update(struct target *target, const struct history_row *row,
                    struct fed_err *err)
 {
-  struct fed_value args[] = {
-    fed_value_int(row->done),        history_value(row->prefix),
-    history_value(row->effect),      fed_value_cstr(history_states[row->state]),
-    fed_value_int(row->duration_ms), history_value(row->error),
-    history_value(row->checksum),    fed_value_int(row->statements),
-    fed_value_int(row->id)};
+  struct fed_value args[HISTORY_UPDATED];
 
-  return target_query(target,
-                      "UPDATE % SET done = ?, prefix = ?, effect = ?, state = "
-                      "?, duration_ms = ?, error = ?, checksum = ?, "
-                      "statements = ? WHERE id = ?",
-                      args, FED_LEN(args), NULL, NULL, err);
+  history_updated(row, args);
+  return target_query(target, HISTORY_UPDATE, args, HISTORY_UPDATED, NULL, NULL,
+                      err);
+}
+
+void history_spell(struct target *target, const struct history_row *row,
+                   bool add, struct fed_str *out)
+{
+  struct fed_value args[HISTORY_INSERTED];
+  char when[HISTORY_WHEN];
+
+  if (add)
+    history_inserted(target, row, when, args);
+  else
+    history_updated(row, args);
+  target_spell(target, add ? HISTORY_INSERT : HISTORY_UPDATE, args, out);
 }

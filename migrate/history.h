@@ -89,6 +89,13 @@ int history_last(struct target *target, int64_t id, int64_t *last,
 int history_update(struct target *target, const struct history_row *row,
                    struct fed_err *err);
 
+/*
+ * Append the text of history_add(), or of history_update(), to be sent among
+ * others (batch.c): the server says how long it took.
+ */
+void history_spell(struct target *target, const struct history_row *row,
+                   bool add, struct fed_str *out);
+
 const char *history_action_name(enum history_action action);
 const char *history_state_name(enum history_state state);
 

@@ -82,17 +82,16 @@ static void migrate_names(const struct migrate *m, struct fed_str *out)
     fed_str_addf(out, ", and %d more", m->ndone - MIGRATE_NAMED);
 }
 
-/* The file as errors show it: most begin with its path in the directory. */
-static void migrate_blame(const struct migrate *m, const char *path,
-                          struct fed_err *err)
+void migrate_blame(const struct migrate *m, const char *path,
+                   struct fed_err *err)
 {
   if (strncmp(err->msg, path, strlen(path)) != 0)
     fed_err_prefix(err, "%s: ", path);
   fed_err_prefix(err, "target '%s': %s/", m->target->name, migrate_dir(m));
 }
 
-static int migrate_guard(const struct migrate *m, const struct script *script,
-                         struct fed_err *err)
+int migrate_guard(const struct migrate *m, const struct script *script,
+                  struct fed_err *err)
 {
   if (!m->opts.guard || !(script->traits & SPLIT_DESTRUCTIVE)) return SQLITE_OK;
   for (int i = 0; i < script->n; i++)
@@ -111,6 +110,14 @@ static enum history_action migrate_action(const struct plan_item *item, bool up)
 {
   if (!up) return HISTORY_DOWN;
   return item->file->kind == SOURCE_BASELINE ? HISTORY_BASELINE : HISTORY_UP;
+}
+
+struct history_row migrate_row(const struct plan_item *item, bool up)
+{
+  return (struct history_row){.action = migrate_action(item, up),
+                              .version = item->file->version,
+                              .name = item->file->name,
+                              .checksum = item->file->checksum};
 }
 
 static struct progress migrate_progress(const struct migrate *m)
@@ -154,10 +161,7 @@ static int migrate_script(struct migrate *m, struct plan_item *item, bool up,
                           struct fed_err *err)
 {
   const struct source_file *file = item->file;
-  struct history_row row = {.action = migrate_action(item, up),
-                            .version = file->version,
-                            .name = file->name,
-                            .checksum = file->checksum};
+  struct history_row row = migrate_row(item, up);
   struct script script;
   int rc = script_load(&script, up ? &file->up : &file->down, m->target->kind,
                        m->var, m->nvar, err);
@@ -231,37 +235,57 @@ static int migrate_check_partial(const struct migrate *m, bool up,
   return SQLITE_OK;
 }
 
-/* What was begun, then versioned ones in order; repeatable ones once none of
- * those is left. Without `run` they are only counted. */
-static int migrate_apply(struct migrate *m, bool run, struct fed_err *err)
+/*
+ * Those to apply: what was begun, then versioned ones in order; repeatable ones
+ * if none of those is left.
+ */
+static int migrate_choose(struct migrate *m, struct plan_item **due)
 {
   bool left = false;
-  int n = m->ndone; /* not the first look, perhaps */
-  int rc = SQLITE_OK;
+  int n = 0;
 
-  for (int i = 0; i < 2 * m->plan.n && rc == SQLITE_OK; i++) {
+  for (int i = 0; i < 2 * m->plan.n; i++) {
     struct plan_item *item = &m->plan.item[i % m->plan.n];
     bool begun = item->state == PLAN_PARTIAL && *plan_version(item);
 
     if (begun != (i < m->plan.n) || !migrate_is_due(m, item)) continue;
-    if (migrate_is_beyond(m, item) || (m->opts.steps && n >= m->opts.steps) ||
-        (left && !*plan_version(item))) {
+    /* Some may be done: this is not the first look, perhaps. */
+    if (migrate_is_beyond(m, item) ||
+        (m->opts.steps && m->ndone + n >= m->opts.steps) ||
+        (left && !*plan_version(item)))
       left = true;
-      continue;
-    }
-    n++;
-    if (run) rc = migrate_script(m, item, true, err);
+    else
+      due[n++] = item;
   }
-  if (!run) m->total = n;
+  return n;
+}
+
+static int migrate_apply(struct migrate *m, struct plan_item *const *due, int n,
+                         struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  m->total = m->ndone + n;
+  for (int i = 0, sent; i < n && rc == SQLITE_OK; i += sent) {
+    rc = batch_run(m, due + i, n - i, &sent, err);
+    if (rc != SQLITE_OK || sent) continue;
+    rc = migrate_script(m, due[i], true, err);
+    sent = 1;
+  }
   return rc;
 }
 
 static int migrate_up(struct migrate *m, struct fed_err *err)
 {
   int rc = migrate_check_partial(m, true, err);
+  struct plan_item **due;
 
-  if (rc == SQLITE_OK) rc = migrate_apply(m, false, err);
-  return rc == SQLITE_OK ? migrate_apply(m, true, err) : rc;
+  if (rc != SQLITE_OK) return rc;
+  due = fed_calloc((size_t)m->plan.n + 1, sizeof *due);
+  if (!due) return fed_err_nomem(err);
+  rc = migrate_apply(m, due, migrate_choose(m, due), err);
+  fed_free(due);
+  return rc;
 }
 
 static bool migrate_is_undoable(const struct plan_item *item)
@@ -530,6 +554,7 @@ static int migrate_one(void *arg, const char *name, struct fed_err *err)
 
   fed_str_init(&m->done, FED_STR_SQL);
   m->ndone = 0;
+  m->batch = BATCH_FIRST;
   m->start_ms = fed_clock_ms();
   rc = migrate_target(m, name, err);
   if (rc == SQLITE_OK) rc = fed_str_err(&m->done, err);

@@ -24,6 +24,7 @@ struct migrate {
   struct plan plan;
   struct fed_str done; /* versions, for the report */
   int ndone, total;    /* of those that have scripts */
+  int batch;           /* how many are sent at once, at most; 1: no batch */
   int64_t start_ms;
 };
 
@@ -47,6 +48,29 @@ bool migrate_is_due(const struct migrate *m, const struct plan_item *item);
 
 /* One more is done: for the report. */
 void migrate_note(struct migrate *m, const char *version, const char *name);
+
+/* Why this script must not run, if it must not: guard=. */
+int migrate_guard(const struct migrate *m, const struct script *script,
+                  struct fed_err *err);
+
+/* The row of `item` in the history, before it runs; texts are borrowed. */
+struct history_row migrate_row(const struct plan_item *item, bool up);
+
+/* The file as errors show it: most begin with its path in the directory. */
+void migrate_blame(const struct migrate *m, const char *path,
+                   struct fed_err *err);
+
+/* ---- batch.c: several in one round trip ---------------------------------- */
+
+/*
+ * Apply the first of the `n` migrations `due`, all of whose turn it is, in one
+ * round trip, as migrate_script() would one by one. *sent: how many these are;
+ * 0 where the first is not fit for that. After an error these are done, and the
+ * one behind them has failed.
+ */
+#define BATCH_FIRST 4
+int batch_run(struct migrate *m, struct plan_item *const *due, int n, int *sent,
+              struct fed_err *err);
 
 /* ---- write.c: what is only written down ---------------------------------- */
 

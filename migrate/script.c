@@ -27,8 +27,7 @@ static void script_place(const struct split_stmt *stmt, int position, int *line,
   }
 }
 
-static void script_blame(const struct script *script, int at,
-                         struct fed_err *err)
+void script_blame(const struct script *script, int at, struct fed_err *err)
 {
   const struct script_step *step = &script->step[at];
   int line, column;
@@ -156,34 +155,38 @@ static void script_hash(struct script *script, int n, char *out)
   script_hex(script->hash, out);
 }
 
-/* Half a hash of the statement, and half a hash of what its object looks like
- * now. */
-static int script_effect(struct script_run *run, const struct split_stmt *stmt,
-                         char *out, struct fed_err *err)
+void script_effect_of(const struct split_stmt *stmt, const struct fed_str *form,
+                      char out[SCRIPT_HASH])
 {
   struct sha256_ctx ctx;
-  struct fed_str text;
-  char form[65];
-  int rc = SQLITE_OK;
+  char half[SCRIPT_HASH];
 
-  fed_str_init(&text, FED_STR_SQL);
-  if (run->target->kind->effect)
-    rc = run->target->kind->effect(run->target, stmt, &text, err);
-  if (rc == SQLITE_OK) rc = fed_str_err(&text, err);
   sha256_init(&ctx);
   script_hash_text(&ctx, stmt->sql, stmt->size);
   script_hex(ctx, out);
   sha256_init(&ctx);
-  sha256_update(&ctx, text.len, (const uint8_t *)text.s);
-  script_hex(ctx, form);
-  memcpy(out + SCRIPT_HALF, form, SCRIPT_HALF);
-  fed_str_release(&text);
+  sha256_update(&ctx, form->len, (const uint8_t *)form->s);
+  script_hex(ctx, half);
+  memcpy(out + SCRIPT_HALF, half, SCRIPT_HALF);
+}
+
+static int script_effect(struct script_run *run, const struct split_stmt *stmt,
+                         char *out, struct fed_err *err)
+{
+  struct fed_str form;
+  int rc = SQLITE_OK;
+
+  fed_str_init(&form, FED_STR_SQL);
+  if (run->target->kind->effect)
+    rc = run->target->kind->effect(run->target, stmt, &form, err);
+  if (rc == SQLITE_OK) rc = fed_str_err(&form, err);
+  if (rc == SQLITE_OK) script_effect_of(stmt, &form, out);
+  fed_str_release(&form);
   return rc;
 }
 
-/* What the row says when `n` statements are done. */
-static void script_done(struct script *script, struct history_row *row, int n,
-                        char *prefix)
+void script_done(struct script *script, struct history_row *row, int n,
+                 char prefix[SCRIPT_HASH])
 {
   script_hash(script, n, prefix);
   row->prefix = prefix;
@@ -437,10 +440,8 @@ static bool script_left_nothing(const struct script *script,
          !(first->stmt.traits & (SPLIT_DESTRUCTIVE | SPLIT_TRANSACTION));
 }
 
-/* The failure is kept beside what was done, if the server still answers. Where
- * it was not the server that refused, the statement may have taken effect. */
-static void script_failed(struct script *script, struct script_run *run,
-                          struct history_row *row, struct fed_err *err)
+void script_failed(struct script *script, struct script_run *run,
+                   struct history_row *row, struct fed_err *err)
 {
   struct fed_err ignored = FED_ERR_INIT;
   char prefix[65];

@@ -61,6 +61,21 @@ void script_release(struct script *script);
 int session_check(const struct script *script, enum split_dialect dialect,
                   int from, struct fed_err *err);
 
+/* Say where in the file statement `at` is, or the place in it that the server
+ * has told. */
+void script_blame(const struct script *script, int at, struct fed_err *err);
+
+#define SCRIPT_HASH 65 /* bytes of a hash in hex, with its final zero */
+
+/* What row->effect says before `stmt` runs: half a hash of it, and half a hash
+ * of the form that its object has then (target_kind->effect). */
+void script_effect_of(const struct split_stmt *stmt, const struct fed_str *form,
+                      char out[SCRIPT_HASH]);
+
+/* What the row says when `n` statements are done; `prefix` is then its. */
+void script_done(struct script *script, struct history_row *row, int n,
+                 char prefix[SCRIPT_HASH]);
+
 /* What a run needs to know besides. */
 struct script_run {
   struct target *target;
@@ -77,6 +92,14 @@ struct script_run {
  */
 #define SCRIPT_STALE SQLITE_BUSY_SNAPSHOT
 int script_execute(struct script *script, struct script_run *run,
+                   struct history_row *row, struct fed_err *err);
+
+/*
+ * Statement row->done of one that runs statement by statement has failed with
+ * `err`: keep that beside what was done, if the server still answers. Where it
+ * was not the server that refused, the statement may have taken effect.
+ */
+void script_failed(struct script *script, struct script_run *run,
                    struct history_row *row, struct fed_err *err);
 
 #endif

@@ -219,18 +219,32 @@ int target_run(struct target *target, const char *sql, size_t size,
   return fed_conn_run(target->conn, sql, size, &wait, err);
 }
 
+/* With `args` in the places of the marks, if not NULL. '#' is the mark of how
+ * long it took, which only the server knows where several are sent at once. */
 static void target_text(const struct target *target, const char *sql,
-                        struct fed_str *out)
+                        const struct fed_value *args, struct fed_str *out)
 {
   int n = 0;
 
   for (const char *p = sql; *p; p++)
     if (*p == '%')
       fed_str_add(out, target->table);
-    else if (*p == '?' && target->conn->drv->dialect->numbered)
+    else if (*p != '?' && *p != '#')
+      fed_str_addc(out, *p);
+    else if (args && *p == '#')
+      fed_str_add(out, target->kind->batch->duration), n++;
+    else if (args)
+      target->kind->batch->literal(out, &args[n++]);
+    else if (target->conn->drv->dialect->numbered)
       fed_str_addf(out, "$%d", ++n);
     else
-      fed_str_addc(out, *p);
+      fed_str_addc(out, '?');
+}
+
+void target_spell(const struct target *target, const char *sql,
+                  const struct fed_value *args, struct fed_str *out)
+{
+  target_text(target, sql, args, out);
 }
 
 static int target_attempt(struct target *target, const char *sql,
@@ -263,7 +277,7 @@ int target_query(struct target *target, const char *sql,
   int rc;
 
   fed_str_init(&text, FED_STR_SQL);
-  target_text(target, sql, &text);
+  target_text(target, sql, NULL, &text);
   rc = fed_str_err(&text, err);
   if (rc == SQLITE_OK)
     while ((rc = target_attempt(target, text.s, args, n, row, arg, err)) ==

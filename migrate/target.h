@@ -28,6 +28,28 @@ struct target_refusal {
   "this would give up the lock that keeps other runs of migrations away: "     \
   "leave it out"
 
+/*
+ * How several migrations go to a server in one round trip (batch.c). Patterns
+ * are split_like()'s, up to NULL.
+ */
+struct target_batch {
+  const char *begin;
+  /* What a transaction may be made of: it gives no rows, and changes nothing
+   * of the session. And what may be alone, because it commits by itself:
+   * effect() is "absent" before, and something else once it is done. */
+  const char *const *plain, *const *alone;
+  /* The server finds the ends of statements itself, and might find others than
+   * we have where one of these is. NULL: we tell it. */
+  const char *const *doubtful;
+  const char *first; /* a statement before all; NULL: none */
+  /* Statement `i`, from 0, that undoes what a plain one may do to the session
+   * (by a trigger, say). False: there are no more. */
+  bool (*setting)(const struct target *target, int i, struct fed_str *sql);
+  const char *duration; /* in ms, as an expression behind those */
+  /* Append a value, NULL excepted. */
+  void (*literal)(struct fed_str *sql, const struct fed_value *value);
+};
+
 /* One kind of server. */
 struct target_kind {
   const char *driver; /* fed_driver's name; also in names of files, sections */
@@ -43,6 +65,7 @@ struct target_kind {
   void (*unlock)(struct target *target);
   /* Undo what a script did to the session (SET ...). */
   int (*restore)(struct target *target, struct fed_err *err);
+  const struct target_batch *batch; /* NULL: each is by itself */
   /* Patterns of split_like(), up to NULL: statements that change the session
    * for those after them; that run what is not seen here, and may commit. */
   const char *const *sets, *const *may_commit;
@@ -120,7 +143,8 @@ int target_run(struct target *target, const char *sql, size_t size,
 
 /*
  * Our own statement: `%` in `sql` is the history table, each `?` the next of
- * the `n` values. Calls `row` for each row that comes, if not NULL.
+ * the `n` values, and so does `#`, see target_spell(). Calls `row` for each row
+ * that comes, if not NULL.
  */
 typedef int target_row_fn(void *arg, const struct fed_value *row,
                           struct fed_err *err);
@@ -131,6 +155,11 @@ int target_query(struct target *target, const char *sql,
 /* The same for a text that is sent as it is: it may hold names. */
 int target_rows(struct target *target, const char *sql, target_row_fn *row,
                 void *arg, struct fed_err *err);
+
+/* Append to `out` what target_query() would run, with the values in it, but
+ * batch->duration for `#`. Only where kind->batch is. */
+void target_spell(const struct target *target, const char *sql,
+                  const struct fed_value *args, struct fed_str *out);
 
 int target_begin(struct target *target, struct fed_err *err);
 int target_commit(struct target *target, struct fed_err *err);

@@ -10,35 +10,42 @@
  * reading, and whatever a script (a dump, say) has set. Not the protocol's
  * reset: that gives up the lock.
  */
+static bool mysql_setting(const struct target *target, int i,
+                          struct fed_str *sql)
+{
+  long long seconds = (target->lock_timeout + 999) / 1000;
+
+  if (i == 1) {
+    fed_str_add(sql, "USE ");
+    fed_str_quote(sql, target->where, '`');
+  }
+  if (i != 0) return i == 1;
+  fed_str_add(
+    sql, "SET NAMES utf8mb4, sql_mode = @@global.sql_mode, time_zone = "
+         "@@global.time_zone, foreign_key_checks = "
+         "@@global.foreign_key_checks, unique_checks = "
+         "@@global.unique_checks, default_storage_engine = "
+         "@@global.default_storage_engine, autocommit = 1, sql_safe_updates = "
+         "0");
+  if (target->table_locks)
+    fed_str_addf(sql,
+                 ", lock_wait_timeout = %lld, innodb_lock_wait_timeout = %lld",
+                 seconds, seconds);
+  return true;
+}
+
 static int mysql_restore(struct target *target, struct fed_err *err)
 {
   struct fed_str sql;
-  int rc;
+  int rc = SQLITE_OK;
 
   fed_str_init(&sql, 4096);
-  fed_str_add(&sql, "USE ");
-  fed_str_quote(&sql, target->where, '`');
-  rc = fed_str_err(&sql, err);
-  if (rc == SQLITE_OK)
-    rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
-  fed_str_reset(&sql);
-  fed_str_add(
-    &sql,
-    "SET NAMES utf8mb4, sql_mode = @@global.sql_mode, time_zone = "
-    "@@global.time_zone, foreign_key_checks = "
-    "@@global.foreign_key_checks, unique_checks = "
-    "@@global.unique_checks, default_storage_engine = "
-    "@@global.default_storage_engine, autocommit = 1, sql_safe_updates = 0");
-  if (target->table_locks) {
-    long long seconds = (target->lock_timeout + 999) / 1000;
-
-    fed_str_addf(&sql,
-                 ", lock_wait_timeout = %lld, innodb_lock_wait_timeout = %lld",
-                 seconds, seconds);
+  for (int i = 0; rc == SQLITE_OK && mysql_setting(target, i, &sql); i++) {
+    rc = fed_str_err(&sql, err);
+    if (rc == SQLITE_OK)
+      rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
+    fed_str_reset(&sql);
   }
-  if (rc == SQLITE_OK) rc = fed_str_err(&sql, err);
-  if (rc == SQLITE_OK)
-    rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
   fed_str_release(&sql);
   return rc;
 }
@@ -253,7 +260,7 @@ static int mysql_effect(struct target *target, const struct split_stmt *stmt,
                object.name);
   rc = fed_str_err(&sql, err);
   if (rc == SQLITE_OK) {
-    rc = target_query(target, sql.s, NULL, 0, mysql_shown, &show, &absent);
+    rc = target_rows(target, sql.s, mysql_shown, &show, &absent);
     /* What is not there has no form; only a lost server is an error. */
     if (rc != SQLITE_OK && !target->conn->broken && absent.native) {
       fed_str_add(out, "absent");
@@ -288,6 +295,52 @@ static const struct target_refusal mysql_refused[] = {
 };
 /* clang-format on */
 
+/* ---- several at once ----------------------------------------------------- */
+
+/* USE cannot be in a routine, so nothing that is plain changes that. */
+#define MYSQL_CLOCK "@dbfed_at = sysdate(6)"
+static bool mysql_plain_setting(const struct target *target, int i,
+                                struct fed_str *sql)
+{
+  if (i > 0) return false;
+  mysql_setting(target, 0, sql);
+  fed_str_add(sql, ", @dbfed_ms = timestampdiff(MICROSECOND, @dbfed_at, "
+                   "sysdate(6)) DIV 1000, " MYSQL_CLOCK);
+  return true;
+}
+
+/* Mostly a word or a number, which need not be hidden in hexadecimal digits. */
+static void mysql_literal(struct fed_str *sql, const struct fed_value *value)
+{
+  static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ_ -:.@";
+  bool word = value->type == FED_TEXT;
+
+  for (int64_t i = 0; word && i < value->size; i++)
+    word = memchr(plain, value->p[i], sizeof plain - 1) != NULL;
+  if (word)
+    fed_str_addf(sql, "'%.*s'", (int)value->size, value->p);
+  else
+    fed_dialect_mysql.literal(sql, value);
+}
+
+static const char *const mysql_plain[] = {
+  "insert|replace|update|delete ~returning", NULL};
+static const char *const mysql_alone[] = {
+  "create table _ ()", "create table if not exists _ ()", NULL};
+/* Backslashes and quotes depend on sql_mode. */
+static const char *const mysql_doubtful[] = {"\\", "/*", ";", NULL};
+static const struct target_batch mysql_batch = {
+  .begin = "START TRANSACTION",
+  .plain = mysql_plain,
+  .alone = mysql_alone,
+  .doubtful = mysql_doubtful,
+  .first = "SET " MYSQL_CLOCK,
+  .setting = mysql_plain_setting,
+  .duration = "coalesce(@dbfed_ms, 0)",
+  .literal = mysql_literal,
+};
+
 const struct target_kind target_mysql = {
   .driver = "mysql",
   .split = SPLIT_MYSQL,
@@ -308,6 +361,7 @@ const struct target_kind target_mysql = {
   .try_lock = mysql_try_lock,
   .unlock = mysql_unlock,
   .restore = mysql_restore,
+  .batch = &mysql_batch,
   .effect = mysql_effect,
   .schema = schema_of_mysql,
   .dump = dump_of_mysql,

@@ -11,15 +11,29 @@
  * What a script may have done to the session goes; what the server's own
  * client would start with comes back. Not DISCARD ALL: it gives up the lock.
  */
+static bool pg_setting(const struct target *target, int i, struct fed_str *sql)
+{
+  if (i == 0) fed_str_add(sql, "SET SESSION AUTHORIZATION DEFAULT");
+  if (i == 1) fed_str_add(sql, "RESET ALL");
+  if (i == 2 && target->table_locks)
+    fed_str_addf(sql, "SET lock_timeout = %lld",
+                 (long long)target->lock_timeout);
+  return i < 2 + target->table_locks;
+}
+
 static int pg_restore(struct target *target, struct fed_err *err)
 {
-  char sql[128] = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
-  size_t len = strlen(sql);
+  struct fed_str sql;
+  int rc;
 
-  if (target->table_locks)
-    snprintf(sql + len, sizeof sql - len, "; SET lock_timeout = %lld",
-             (long long)target->lock_timeout);
-  return fed_conn_exec(target->conn, sql, &target->wait, err);
+  fed_str_init(&sql, 4096);
+  for (int i = 0; pg_setting(target, i, &sql); i++)
+    fed_str_addc(&sql, ';');
+  rc = fed_str_err(&sql, err);
+  if (rc == SQLITE_OK)
+    rc = fed_conn_exec(target->conn, sql.s, &target->wait, err);
+  fed_str_release(&sql);
+  return rc;
 }
 
 static int pg_place(void *arg, const struct fed_value *row, struct fed_err *err)
@@ -229,6 +243,38 @@ static const struct target_refusal pg_refused[] = {
   {NULL,                              NULL          },
 };
 
+/* ---- several at once ------------------------------------------------------
+ */
+
+/* Whatever the session takes a backslash for. */
+static void pg_literal(struct fed_str *sql, const struct fed_value *value)
+{
+  if (value->type == FED_INT) {
+    fed_str_addf(sql, "%lld", (long long)value->i);
+    return;
+  }
+  fed_str_add(sql, "E'");
+  for (int64_t i = 0; i < value->size; i++) {
+    if (value->p[i] == '\'' || value->p[i] == '\\')
+      fed_str_addc(sql, value->p[i]);
+    fed_str_addc(sql, value->p[i]);
+  }
+  fed_str_addc(sql, '\'');
+}
+
+static const char *const pg_plain[] = {
+  "insert|update|delete|merge ~returning",
+  "create|alter|drop|comment|grant|revoke|truncate", NULL};
+static const struct target_batch pg_batch = {
+  .begin = "BEGIN",
+  .plain = pg_plain,
+  .alone = pg_none,
+  .setting = pg_setting,
+  .duration = "(1000 * extract(epoch FROM pg_catalog.clock_timestamp() - "
+              "pg_catalog.now()))::bigint",
+  .literal = pg_literal,
+};
+
 const struct target_kind target_pg = {
   .driver = "pg",
   .split = SPLIT_PG,
@@ -244,6 +290,7 @@ const struct target_kind target_pg = {
   .try_lock = pg_try_lock,
   .unlock = pg_unlock,
   .restore = pg_restore,
+  .batch = &pg_batch,
   .effect = pg_effect,
   .clear = pg_clear,
   .sets = pg_sets,
