@@ -6,7 +6,7 @@
  * long as nothing but the time is different. Each is a transaction with its
  * row of the history, as in script.c,
  *
- *     BEGIN; its statements; what restores the session; its row; COMMIT
+ *     BEGIN; its statements; the session as it was; its row; COMMIT
  *
  * or one statement that commits by itself, between the two states of its row,
  *
@@ -52,7 +52,8 @@ struct batch {
   struct batch_origin *origin;
   int nsql, room;
   size_t bytes;
-  bool open; /* the transaction with the last one's row, done */
+  bool open;    /* in a transaction, */
+  bool pending; /* which has the row of the last one, done */
 };
 
 /* ---- what is fit for it -------------------------------------------------- */
@@ -219,32 +220,45 @@ static int batch_restore(struct batch *b, struct fed_err *err)
   return rc;
 }
 
-/* COMMIT of the one before, if that is still to come. */
+/* The one before is done now. */
+static int batch_commit(struct batch *b, const char *sql, struct fed_err *err)
+{
+  int rc = batch_own(b, sql, err);
+
+  b->open = b->kind->chains && sql == b->kind->commit;
+  if (b->pending) b->item[b->n - 1].end = b->nsql;
+  b->pending = false;
+  return rc;
+}
+
+static int batch_begin(struct batch *b, struct fed_err *err)
+{
+  int rc = b->pending ? batch_commit(b, b->kind->commit, err) : SQLITE_OK;
+
+  if (rc == SQLITE_OK && !b->open) rc = batch_own(b, b->kind->begin, err);
+  b->open = true;
+  return rc;
+}
+
 static int batch_close(struct batch *b, struct fed_err *err)
 {
-  int rc;
-
-  if (!b->open) return SQLITE_OK;
-  rc = batch_own(b, "COMMIT", err);
-  b->open = false;
-  b->item[b->n - 1].end = b->nsql;
-  return rc;
+  return b->open ? batch_commit(b, "COMMIT", err) : SQLITE_OK;
 }
 
 static int batch_plain(struct batch *b, struct batch_item *item,
                        struct fed_err *err)
 {
   const struct script *script = &item->script;
-  int rc = batch_close(b, err);
+  int rc = batch_begin(b, err);
 
   item->row.statements = item->row.done = script->n;
   item->row.state = HISTORY_DONE;
-  if (rc == SQLITE_OK) rc = batch_own(b, b->kind->begin, err);
+  if (rc == SQLITE_OK && b->kind->sets_first) rc = batch_restore(b, err);
   for (int i = 0; i < script->n && rc == SQLITE_OK; i++)
     rc = batch_step(b, script, i, err);
-  if (rc == SQLITE_OK) rc = batch_restore(b, err);
+  if (rc == SQLITE_OK && !b->kind->sets_first) rc = batch_restore(b, err);
   if (rc == SQLITE_OK) rc = batch_row(b, &item->row, true, err);
-  if (rc == SQLITE_OK) rc = batch_own(b, "COMMIT", err);
+  if (rc == SQLITE_OK) rc = batch_commit(b, b->kind->commit, err);
   item->end = b->nsql;
   return rc;
 }
@@ -254,22 +268,21 @@ static int batch_alone(struct batch *b, struct batch_item *item,
 {
   struct script *script = &item->script;
   struct history_row *row = &item->row;
-  int rc;
+  int rc = batch_restore(b, err);
 
   row->statements = script->n;
   row->state = HISTORY_RUNNING;
   row->effect = script->effect;
   script_done(script, row, 0, item->prefix);
-  rc = batch_row(b, row, true, err);
+  if (rc == SQLITE_OK) rc = batch_row(b, row, true, err);
   if (rc == SQLITE_OK) rc = batch_close(b, err);
   item->at = b->nsql;
   if (rc == SQLITE_OK) rc = batch_step(b, script, 0, err);
-  if (rc == SQLITE_OK) rc = batch_restore(b, err);
-  if (rc == SQLITE_OK) rc = batch_own(b, b->kind->begin, err);
+  if (rc == SQLITE_OK) rc = batch_begin(b, err);
   row->effect = NULL;
   script_done(script, row, script->n, item->prefix);
   if (rc == SQLITE_OK) rc = batch_row(b, row, false, err);
-  b->open = true;
+  b->pending = true;
   item->end = INT_MAX; /* until that is committed */
   return rc;
 }
@@ -322,7 +335,7 @@ static int batch_fill(struct batch *b, struct plan_item *const *due, int n,
                       struct fed_err *err)
 {
   bool fit = true;
-  int rc = b->kind->first ? batch_own(b, b->kind->first, err) : SQLITE_OK;
+  int rc = SQLITE_OK;
 
   while (rc == SQLITE_OK && fit && b->n < n && b->bytes < BATCH_BYTES)
     rc = batch_next(b, due[b->n], &fit, err);

@@ -33,7 +33,8 @@ struct target_refusal {
  * are split_like()'s, up to NULL.
  */
 struct target_batch {
-  const char *begin;
+  const char *begin, *commit;
+  bool chains; /* `commit` begins the next transaction, too */
   /* What a transaction may be made of: it gives no rows, and changes nothing
    * of the session. And what may be alone, because it commits by itself:
    * effect() is "absent" before, and something else once it is done. */
@@ -41,11 +42,11 @@ struct target_batch {
   /* The server finds the ends of statements itself, and might find others than
    * we have where one of these is. NULL: we tell it. */
   const char *const *doubtful;
-  const char *first; /* a statement before all; NULL: none */
   /* Statement `i`, from 0, that undoes what a plain one may do to the session
    * (by a trigger, say). False: there are no more. */
   bool (*setting)(const struct target *target, int i, struct fed_str *sql);
-  const char *duration; /* in ms, as an expression behind those */
+  bool sets_first;      /* they stand before a migration, not behind it */
+  const char *duration; /* of the migration, an expression in ms */
   /* Append a value, NULL excepted. */
   void (*literal)(struct fed_str *sql, const struct fed_value *value);
 };

@@ -20,13 +20,11 @@ static bool mysql_setting(const struct target *target, int i,
     fed_str_quote(sql, target->where, '`');
   }
   if (i != 0) return i == 1;
-  fed_str_add(
-    sql, "SET NAMES utf8mb4, sql_mode = @@global.sql_mode, time_zone = "
-         "@@global.time_zone, foreign_key_checks = "
-         "@@global.foreign_key_checks, unique_checks = "
-         "@@global.unique_checks, default_storage_engine = "
-         "@@global.default_storage_engine, autocommit = 1, sql_safe_updates = "
-         "0");
+  fed_str_add(sql,
+              "SET NAMES utf8mb4, sql_mode = DEFAULT, time_zone = DEFAULT, "
+              "foreign_key_checks = DEFAULT, unique_checks = DEFAULT, "
+              "default_storage_engine = DEFAULT, autocommit = 1, "
+              "sql_safe_updates = 0");
   if (target->table_locks)
     fed_str_addf(sql,
                  ", lock_wait_timeout = %lld, innodb_lock_wait_timeout = %lld",
@@ -298,14 +296,12 @@ static const struct target_refusal mysql_refused[] = {
 /* ---- several at once ----------------------------------------------------- */
 
 /* USE cannot be in a routine, so nothing that is plain changes that. */
-#define MYSQL_CLOCK "@dbfed_at = sysdate(6)"
 static bool mysql_plain_setting(const struct target *target, int i,
                                 struct fed_str *sql)
 {
   if (i > 0) return false;
   mysql_setting(target, 0, sql);
-  fed_str_add(sql, ", @dbfed_ms = timestampdiff(MICROSECOND, @dbfed_at, "
-                   "sysdate(6)) DIV 1000, " MYSQL_CLOCK);
+  fed_str_add(sql, ", @dbfed_at = @@timestamp");
   return true;
 }
 
@@ -332,12 +328,14 @@ static const char *const mysql_alone[] = {
 static const char *const mysql_doubtful[] = {"\\", "/*", ";", NULL};
 static const struct target_batch mysql_batch = {
   .begin = "START TRANSACTION",
+  .commit = "COMMIT AND CHAIN",
+  .chains = true,
   .plain = mysql_plain,
   .alone = mysql_alone,
   .doubtful = mysql_doubtful,
-  .first = "SET " MYSQL_CLOCK,
   .setting = mysql_plain_setting,
-  .duration = "coalesce(@dbfed_ms, 0)",
+  .sets_first = true,
+  .duration = "round(1000 * greatest(@@timestamp - @dbfed_at, 0))",
   .literal = mysql_literal,
 };
 

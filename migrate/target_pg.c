@@ -267,6 +267,7 @@ static const char *const pg_plain[] = {
   "create|alter|drop|comment|grant|revoke|truncate", NULL};
 static const struct target_batch pg_batch = {
   .begin = "BEGIN",
+  .commit = "COMMIT",
   .plain = pg_plain,
   .alone = pg_none,
   .setting = pg_setting,
