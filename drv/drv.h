@@ -303,10 +303,12 @@ struct fed_driver {
   /*
    * Run the `n` statements `sql` in order, in one round trip, each as run()
    * would. The first that fails is the last that is run; `*done` is how many
-   * have succeeded, also on an error. A row that one gives is kept until the
-   * end, so none should. To the server each is a statement of its own: what
-   * is no single one (a ';' inside, a comment without its end) must not be
-   * here. NULL: the driver has no such way.
+   * have succeeded, also on an error. What is to be kept whatever comes behind
+   * it stands between a BEGIN and a COMMIT of the batch, or commits by itself:
+   * to PostgreSQL the rest is one transaction. A row that one gives is kept
+   * until the end, so none should. To the server each is a statement of its
+   * own: what is no single one (a ';' inside, a comment without its end) must
+   * not be here. NULL: the driver has no such way.
    */
   int (*batch)(struct fed_conn *conn, const char *const *sql, int n, int *done,
                const struct fed_wait *wait, struct fed_err *err);

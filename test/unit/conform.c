@@ -478,6 +478,7 @@ static void (*const tests[])(struct run *) = {
   t_fake,        t_catalog,       t_describe,   t_trace,       t_literals,
   t_texts,       t_midway,        t_run,        t_run_rows,    t_run_position,
   t_run_stop,    t_run_late,      t_run_own,    t_begin_twice, t_borrow,
+  t_batch,
 #ifdef FED_TEST
   t_faults,
 #endif

@@ -252,6 +252,93 @@ static inline void t_run_own(struct run *r)
     run_sqlite(r);
 }
 
+/* ---- several at once ----------------------------------------------------- */
+
+static inline int batch(struct run *r, int n, const char *const *sql, int *done)
+{
+  start(r);
+  return fed_conn_batch(r->conn, sql, n, done, &r->wait, &r->err);
+}
+
+/* Stopped at each look at the wait in turn: what is said to be done is. */
+static inline void batch_stopped(struct run *r)
+{
+  static const char *const sql[] = {
+    "BEGIN",
+    "INSERT INTO conform_t(id) VALUES (1)",
+    "COMMIT",
+    "BEGIN",
+    "INSERT INTO conform_t(id) SELECT count(*) FROM conform_d",
+    "COMMIT"};
+  const int all = (int)FED_LEN(sql);
+  int wrong = 0;
+
+  for (int n = 1; n < 12; n++) {
+    int left = n, done = 0, rc;
+    char count[20];
+    struct fed_str out;
+
+    must(r, "DELETE FROM conform_t");
+    start(r);
+    r->wait.interrupted = at_last;
+    r->wait.arg = &left;
+    rc = fed_conn_batch(r->conn, sql, all, &done, &r->wait, &r->err);
+    if (r->conn->broken) {
+      reopen(r);
+      continue;
+    }
+    start(r);
+    fed_conn_rollback(r->conn, &r->wait, &r->err);
+    fed_str_init(&out, 100);
+    rows(r, "SELECT count(*) FROM conform_t", NULL, 0, NULL, 0, &out);
+    snprintf(count, sizeof count, "i:%d", done / 3);
+    wrong += strcmp(out.s, count) != 0 || (rc == SQLITE_OK) != (done == all);
+    fed_str_release(&out);
+  }
+  check(r, "batch: stopped, says what is done", wrong == 0);
+}
+
+static inline void t_batch(struct run *r)
+{
+  static const char *const good[] = {"BEGIN",
+                                     "INSERT INTO conform_t(id) VALUES (1)",
+                                     "UPDATE conform_t SET id = 2", "COMMIT"};
+  static const char *const bad[] = {"BEGIN",
+                                    "INSERT INTO conform_t(id) VALUES (3)",
+                                    "COMMIT",
+                                    "BEGIN",
+                                    "INSERT INTO conform_t(id) VALUES (4)",
+                                    "INSERT INTO conform_nosuch VALUES (1)",
+                                    "COMMIT"};
+  static const char *const worse[] = {"nonsense", "DELETE FROM conform_t"};
+  int done = 0;
+
+  if (!r->conn->drv->batch) {
+    skip(r, "batch", "not here");
+    return;
+  }
+  must(r, "DELETE FROM conform_t");
+  check_rc(r, "batch: runs", batch(r, 4, good, &done), SQLITE_OK);
+  check(r, "all of it", done == 4);
+  expect(r, "in order", "SELECT id FROM conform_t", NULL, 0, "i:2");
+  check(r, "batch: the one that fails is told",
+        batch(r, (int)FED_LEN(bad), bad, &done) != SQLITE_OK && done == 5 &&
+          strstr(r->err.msg, "conform_nosuch"));
+  check(r, "and leaves what it has begun",
+        fed_conn_health(r->conn, true) == FED_HEALTH_BUSY);
+  check_rc(r, "to be undone", fed_conn_rollback(r->conn, &r->wait, &r->err),
+           SQLITE_OK);
+  expect(r, "behind it nothing was run", "SELECT id FROM conform_t ORDER BY id",
+         NULL, 0, "i:2;i:3");
+  check(r, "batch: the first may fail",
+        batch(r, 2, worse, &done) != SQLITE_OK && done == 0);
+  expect(r, "then nothing is run", "SELECT count(*) FROM conform_t", NULL, 0,
+         "i:2");
+  check(r, "batch: a text of two stays an error",
+        run(r, "DELETE FROM conform_none; SELEC 2") != SQLITE_OK && healthy(r));
+  batch_stopped(r);
+}
+
 /* ---- transactions that write --------------------------------------------- */
 
 static inline void t_begin_twice(struct run *r)
