@@ -308,7 +308,8 @@ struct fed_driver {
    * to PostgreSQL the rest is one transaction. A row that one gives is kept
    * until the end, so none should. To the server each is a statement of its
    * own: what is no single one (a ';' inside, a comment without its end) must
-   * not be here. NULL: the driver has no such way.
+   * not be here. SQLITE_NOTFOUND: nothing was run; they cannot go at once (too
+   * long, say). NULL: the driver has no such way.
    */
   int (*batch)(struct fed_conn *conn, const char *const *sql, int n, int *done,
                const struct fed_wait *wait, struct fed_err *err);

@@ -380,6 +380,15 @@ static int my_run(struct fed_conn *conn, const char *sql,
   return SQLITE_OK;
 }
 
+/* A parse error quotes what comes behind, up to 80 characters: what is behind
+ * the statement, its sender does not know. */
+static void my_cut_quote(struct fed_err *err)
+{
+  char *from = strstr(err->msg, ";\n"), *to = strrchr(err->msg, '\'');
+
+  if (from && to && from < to) memmove(from, to, strlen(to) + 1);
+}
+
 static int my_batch(struct fed_conn *conn, const char *const *sql, int n,
                     int *done, const struct fed_wait *wait, struct fed_err *err)
 {
@@ -391,9 +400,11 @@ static int my_batch(struct fed_conn *conn, const char *const *sql, int n,
   for (int i = 0; i < n; i++)
     fed_str_addf(&text, "%s%s", i ? ";\n" : "", sql[i]);
   rc = fed_str_err(&text, err);
-  if (rc == SQLITE_OK) rc = my_fits(c, text.len, err);
+  if (rc == SQLITE_OK && my_fits(c, text.len, err) != SQLITE_OK)
+    rc = SQLITE_NOTFOUND;
   if (rc == SQLITE_OK) rc = fed_mysql_run_batch(c, text.s, done, wait, err);
   fed_str_release(&text);
+  if (rc != SQLITE_OK) my_cut_quote(err);
   if (rc != SQLITE_OK || *done == n) return rc;
   c->head.broken = true;
   return fed_err_set(err, SQLITE_INTERNAL,

@@ -493,16 +493,19 @@ static int my_option(struct fed_mysql *c, enum enum_mysql_set_option option,
 int fed_mysql_run_batch(struct fed_mysql *c, const char *sql, int *done,
                         const struct fed_wait *wait, struct fed_err *err)
 {
-  struct fed_wait moment = {.deadline = fed_clock_deadline(MY_GRACE)};
   struct fed_err ignored = FED_ERR_INIT;
+  struct fed_wait moment;
   int rc = my_ready(c, wait, "waiting for the server", err);
 
-  if (rc == SQLITE_OK)
-    rc = my_option(c, MYSQL_OPTION_MULTI_STATEMENTS_ON, wait, err);
   if (rc != SQLITE_OK) return rc;
+  rc = my_option(c, MYSQL_OPTION_MULTI_STATEMENTS_ON, wait, err);
+  /* Something between us and the server may not know that. */
+  if (rc != SQLITE_OK)
+    return c->head.broken || rc == SQLITE_INTERRUPT ? rc : SQLITE_NOTFOUND;
   rc = my_results(c, sql, done, wait, err);
   if (c->head.broken) return rc;
   if (atomic_load(&c->killed)) my_absorb_kill(c);
+  moment = (struct fed_wait){.deadline = fed_clock_deadline(MY_GRACE)};
   if (my_option(c, MYSQL_OPTION_MULTI_STATEMENTS_OFF, &moment, &ignored) !=
       SQLITE_OK)
     c->head.broken = true;

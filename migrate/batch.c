@@ -270,6 +270,7 @@ static int batch_alone(struct batch *b, struct batch_item *item,
   struct history_row *row = &item->row;
   int rc = batch_restore(b, err);
 
+  script->began = fed_clock_ms();
   row->statements = script->n;
   row->state = HISTORY_RUNNING;
   row->effect = script->effect;
@@ -366,6 +367,7 @@ static int batch_failed(struct batch *b, struct batch_item *item, int done,
   if (origin->step >= 0 && &b->item[origin->item] == item)
     script_blame(script, origin->step, err);
   if (item->alone) {
+    item->row.duration_ms = fed_clock_ms() - script->began;
     item->row.done = done > item->at;
     script_failed(script, &run, &item->row, err);
   }
@@ -382,6 +384,11 @@ static int batch_execute(struct batch *b, int *sent, struct fed_err *err)
 
   rc = fed_conn_batch(target->conn, (const char *const *)b->sql, b->nsql, &done,
                       &target->wait, err);
+  if (rc == SQLITE_NOTFOUND) {
+    fed_err_clear(err);
+    m->batch = 1;
+    return SQLITE_OK;
+  }
   if (rc != SQLITE_OK) {
     target->in_tx = true;
     target_rollback(target);
