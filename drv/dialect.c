@@ -156,6 +156,9 @@ const struct fed_dialect fed_dialect_pg = {
   .bytes_param_after = "::text",
   .max_params = 65535,
   .nulls_first = false,
+  .lock = " FOR UPDATE",
+  .returning = true,
+  .no_values = " DEFAULT VALUES",
   .select_before = dialect_nothing,
   .select_after = dialect_pg_after,
   .text_before = dialect_pg_text_before,
@@ -200,6 +203,9 @@ const struct fed_dialect fed_dialect_mysql = {
   .bytes_param_before = "CAST(",
   .bytes_param_after = " AS BINARY)",
   .nulls_first = true,
+  .lock = " FOR UPDATE",
+  .no_values = " () VALUES ()",
+  .replace = "REPLACE",
   .select_before = dialect_nothing,
   .select_after = dialect_nothing,
   .text_before = dialect_my_text_before,
@@ -221,6 +227,10 @@ const struct fed_dialect fed_dialect_sqlite = {
   .bytes_param_before = "",
   .bytes_param_after = "",
   .nulls_first = true,
+  .lock = "", /* one writes at a time */
+  .returning = true,
+  .no_values = " DEFAULT VALUES",
+  .replace = "INSERT OR REPLACE",
   .select_before = dialect_nothing,
   .select_after = dialect_nothing,
   .text_before = dialect_nothing,
@@ -322,4 +332,30 @@ void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
                        enum fed_class class, int n)
 {
   dialect_param(dialect, sql, class, n, "[]");
+}
+
+/*
+ * Bare placeholders: the server takes each for the type of its column, so that
+ * a value out of range is an error of that column.
+ */
+void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
+                        const struct fed_relation *rel, const int16_t *column,
+                        int ncol, int rows, bool replace)
+{
+  fed_str_addf(sql, "%s INTO ", replace ? dialect->replace : "INSERT");
+  fed_dialect_relation(dialect, sql, rel);
+  if (ncol == 0) {
+    fed_str_add(sql, dialect->no_values);
+    return;
+  }
+  for (int i = 0; i < ncol; i++) {
+    fed_str_add(sql, i ? ", " : " (");
+    fed_dialect_name(dialect, sql, rel->col[column[i]].name);
+  }
+  fed_str_add(sql, ") VALUES ");
+  for (int n = 1; n <= rows * ncol; n++) {
+    fed_str_add(sql, n % ncol == 1 || ncol == 1 ? n > 1 ? ", (" : "(" : ", ");
+    dialect_placeholder(dialect, sql, n);
+    if (n % ncol == 0) fed_str_addc(sql, ')');
+  }
 }

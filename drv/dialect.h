@@ -27,7 +27,12 @@ struct fed_dialect {
   const char *like, *like_exact;
   /* Around a text parameter compared with that. */
   const char *bytes_param_before, *bytes_param_after;
-  bool nulls_first; /* NULL sorts first when ascending, as in SQLite */
+  bool nulls_first;      /* NULL sorts first when ascending, as in SQLite */
+  const char *lock;      /* behind a SELECT of rows that are to be changed */
+  bool returning;        /* INSERT .. RETURNING, in every version we talk to */
+  const char *no_values; /* INSERT of a row of defaults only, behind its name */
+  const char *replace;   /* what stands for INSERT so that it replaces; NULL:
+                            the server has no such statement */
   /* What to select so that the driver can decode the class, or NULL for the
    * bare column: the text around the quoted name. */
   const char *(*select_before)(const struct fed_column *col);
@@ -72,6 +77,14 @@ void fed_dialect_bytes_param(const struct fed_dialect *dialect,
 /* Append placeholder number `n` (from 1), cast for `class`. */
 void fed_dialect_param(const struct fed_dialect *dialect, struct fed_str *sql,
                        enum fed_class class, int n);
+
+/*
+ * Append INSERT INTO relation (columns) VALUES, `rows` times placeholders for
+ * `ncol` of its columns, by their places in rel->col. `replace`: see above.
+ */
+void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
+                        const struct fed_relation *rel, const int16_t *column,
+                        int ncol, int rows, bool replace);
 
 /* The same for an array of `class`; only where dialect->arrays. */
 void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,

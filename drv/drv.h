@@ -64,6 +64,17 @@ enum fed_textcmp {
   FED_TEXTCMP_CI,    /* LOOSE, and at least ASCII case is folded */
 };
 
+/* What a row gets in a column that its INSERT does not name. */
+enum fed_fill {
+  FED_FILL_NULL,     /* NULL, where the column takes it */
+  FED_FILL_DEFAULT,  /* a default, constant or not */
+  FED_FILL_NUMBER,   /* the server's next number: serial, AUTO_INCREMENT, a
+                        SQLite rowid's alias */
+  FED_FILL_ALWAYS,   /* that, or what the server makes of each write: nothing
+                        else can be written (GENERATED ALWAYS AS IDENTITY) */
+  FED_FILL_COMPUTED, /* a value made from other columns, never written */
+};
+
 /* One column of a remote table, view or query. Owned by its relation. */
 struct fed_column {
   char *name;      /* as the server spells it */
@@ -74,6 +85,11 @@ struct fed_column {
   bool unicode; /* texts: the column can be compared with any character */
   bool notnull; /* true of every row the server can return */
   int key;      /* 1.. place in the key that names a row; 0 none */
+  enum fed_fill fill;
+  /* Bit n: part of the table's nth key that is unique, the primary one and
+   * that which names a row included; of those beyond 32 nothing is known, nor
+   * of one over expressions or over some rows only. */
+  uint32_t uniques;
   /* Statistics: guesses for the planner, never part of an answer. */
   bool indexed;    /* first in an index by which = finds its rows */
   double distinct; /* different values; below 0 unknown */
@@ -210,6 +226,13 @@ struct fed_conn {
   struct fed_list stmts; /* prepared statements kept for reuse (stmts.c) */
   int nstmts;
   void *lender; /* the pool's note on a lent connection (pool.c) */
+  /* Set by who uses the connection: inside a transaction, a statement that
+   * fails undoes what itself has done, and the transaction goes on. Without it
+   * the failure may have ended the transaction. */
+  bool guard_writes;
+  /* Set by drivers: the server has ended the transaction by itself, as after a
+   * deadlock. Only rollback() is left. begin() clears it. */
+  bool ended;
 };
 
 /* The head of every driver's statement struct. */
@@ -218,7 +241,10 @@ struct fed_stmt {
   int ncol;              /* columns of the result, 0 when it gives no rows */
   struct fed_value *row; /* ncol values, borrowed until the next call */
   int64_t changes;       /* rows affected, once step() gave SQLITE_DONE */
-  int64_t bytes;         /* of the rows so far; the driver adds */
+  int64_t number; /* FED_FILL_NUMBER of the row inserted, once step() gave
+                     SQLITE_DONE; 0: there is none, or it is to be had by
+                     RETURNING only (dialect->returning) */
+  int64_t bytes;  /* of the rows so far; the driver adds */
   /* Owned by stmts.c */
   struct fed_list link;
   char *sql;
@@ -340,6 +366,38 @@ struct fed_driver {
                     struct fed_err *err);
   /* Free; must have been reset. May queue a deallocation. NULL is fine. */
   void (*finalize)(struct fed_stmt *stmt);
+
+  /*
+   * Execute a statement that gives no rows for each of `n` rows of arguments
+   * (`narg` each, one behind the other, borrowed for the call), in as few round
+   * trips as the protocol allows, inside a transaction. Each is to change one
+   * row. The first that does not, or that fails, is the last that counts:
+   * `*done` is how many went well before it, and with conn->guard_writes all of
+   * the call is undone. SQLITE_NOTFOUND: it changed another number of rows.
+   * `*done` is -1 where only the sum is known to be wrong.
+   */
+  int (*execute_many)(struct fed_stmt *stmt, const struct fed_value *args,
+                      int narg, int n, int *done, const struct fed_wait *wait,
+                      struct fed_err *err);
+
+  /*
+   * Load rows into a table the fastest way there is, inside a transaction:
+   * begin, a call for each row, end. Until the end nothing else may be asked of
+   * the connection but rollback(). The columns are places in rel->col; both are
+   * borrowed until the end, a row for its call. What was sent is counted from 1
+   * on: where a row is to blame the message begins with "row 12: ". After a
+   * failure the load is over, and all that is left of the transaction is
+   * rollback() or, if it was guarded by a savepoint, rollback_to(). `keep`
+   * false gives up the load: that undoes what a savepoint or the transaction
+   * must undo anyway.
+   */
+  int (*load_begin)(struct fed_conn *conn, const struct fed_relation *rel,
+                    const int16_t *column, int ncol,
+                    const struct fed_wait *wait, struct fed_err *err);
+  int (*load_row)(struct fed_conn *conn, const struct fed_value *row,
+                  const struct fed_wait *wait, struct fed_err *err);
+  int (*load_end)(struct fed_conn *conn, bool keep, const struct fed_wait *wait,
+                  struct fed_err *err);
 
   /* transaction; sqltx.c has defaults in plain SQL */
   int (*begin)(struct fed_conn *conn, const struct fed_begin *opts,
@@ -556,6 +614,39 @@ static inline int fed_stmt_execute(struct fed_stmt *stmt,
   return stmt->conn->drv->execute(stmt, args, n, wait, err);
 }
 
+static inline int fed_stmt_execute_many(struct fed_stmt *stmt,
+                                        const struct fed_value *args, int narg,
+                                        int n, int *done,
+                                        const struct fed_wait *wait,
+                                        struct fed_err *err)
+{
+  return stmt->conn->drv->execute_many(stmt, args, narg, n, done, wait, err);
+}
+
+static inline int fed_conn_load_begin(struct fed_conn *conn,
+                                      const struct fed_relation *rel,
+                                      const int16_t *column, int ncol,
+                                      const struct fed_wait *wait,
+                                      struct fed_err *err)
+{
+  return conn->drv->load_begin(conn, rel, column, ncol, wait, err);
+}
+
+static inline int fed_conn_load_row(struct fed_conn *conn,
+                                    const struct fed_value *row,
+                                    const struct fed_wait *wait,
+                                    struct fed_err *err)
+{
+  return conn->drv->load_row(conn, row, wait, err);
+}
+
+static inline int fed_conn_load_end(struct fed_conn *conn, bool keep,
+                                    const struct fed_wait *wait,
+                                    struct fed_err *err)
+{
+  return conn->drv->load_end(conn, keep, wait, err);
+}
+
 static inline int fed_stmt_step(struct fed_stmt *stmt,
                                 const struct fed_wait *wait,
                                 struct fed_err *err)
@@ -581,6 +672,7 @@ static inline int fed_conn_begin(struct fed_conn *conn,
 {
   conn->unsettled = true;
   conn->snapshot[0] = 0;
+  conn->ended = conn->guard_writes = false;
   return fed_conn_settle(conn, conn->drv->begin(conn, opts, wait, err));
 }
 
