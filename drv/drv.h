@@ -272,6 +272,9 @@ struct fed_begin {
   /* For reads: one that fails or is stopped must not end the transaction, and
    * with FED_CAP_GUARD one that tries to write fails. */
   bool guard;
+  /* It will write: what a later write would need is taken now, if by waiting
+   * for others it could fail (SQLite: BEGIN IMMEDIATE). */
+  bool writes;
   bool share;           /* give the snapshot a name (FED_CAP_SNAPSHOT) */
   const char *snapshot; /* see the snapshot of that name; NULL: a new one */
 };

@@ -165,7 +165,7 @@ int fed_sq_begin(struct fed_conn *conn, const struct fed_begin *opts,
                  const struct fed_wait *wait, struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(conn);
-  bool writes = !opts->read_only && !opts->guard;
+  bool writes = opts->writes || (!opts->read_only && !opts->guard);
   int rc;
 
   if (!sqlite3_get_autocommit(sq->db))

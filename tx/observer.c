@@ -10,6 +10,10 @@
  * TEMP, where writing locks no file. CREATE alone enlists it as well, without
  * xBegin.
  *
+ * Statements that write are told of, too, in a transaction or outside of one:
+ * there, the nested DELETE leaves the table enlisted, for SQLite commits when
+ * the last statement that writes ends.
+ *
  * All calls are idempotent: a schema that is read anew can leave the old
  * table enlisted beside a new one.
  */
@@ -144,6 +148,43 @@ static int observer_begin(sqlite3_vtab *vtab)
   return SQLITE_OK;
 }
 
+static int observer_fail(sqlite3_vtab *vtab, const struct fed_err *err)
+{
+  sqlite3_free(vtab->zErrMsg);
+  vtab->zErrMsg = sqlite3_mprintf("%s", err->msg);
+  return err->rc;
+}
+
+static int observer_sync(sqlite3_vtab *vtab)
+{
+  struct fed_err err = FED_ERR_INIT;
+  int rc = fed_tx_sync(observer_tx(vtab), &err);
+
+  return rc == SQLITE_OK ? SQLITE_OK : observer_fail(vtab, &err);
+}
+
+static int observer_savepoint(sqlite3_vtab *vtab, int n)
+{
+  struct fed_err err = FED_ERR_INIT;
+  int rc = fed_tx_savepoint(observer_tx(vtab), n, &err);
+
+  return rc == SQLITE_OK ? SQLITE_OK : observer_fail(vtab, &err);
+}
+
+static int observer_release(sqlite3_vtab *vtab, int n)
+{
+  struct fed_err err = FED_ERR_INIT;
+  int rc = fed_tx_release(observer_tx(vtab), n, &err);
+
+  return rc == SQLITE_OK ? SQLITE_OK : observer_fail(vtab, &err);
+}
+
+static int observer_rollback_to(sqlite3_vtab *vtab, int n)
+{
+  fed_tx_rollback_to(observer_tx(vtab), n);
+  return SQLITE_OK;
+}
+
 static int observer_commit(sqlite3_vtab *vtab)
 {
   fed_tx_end(observer_tx(vtab), true);
@@ -156,9 +197,8 @@ static int observer_rollback(sqlite3_vtab *vtab)
   return SQLITE_OK;
 }
 
-/* Savepoints are no concern of what only reads: a view stays as it is. */
 static const sqlite3_module observer_module = {
-  .iVersion = 1,
+  .iVersion = 2, /* has savepoints */
   .xCreate = observer_connect,
   .xConnect = observer_connect,
   .xBestIndex = observer_best_index,
@@ -173,8 +213,12 @@ static const sqlite3_module observer_module = {
   .xRowid = observer_rowid,
   .xUpdate = observer_update,
   .xBegin = observer_begin,
+  .xSync = observer_sync,
   .xCommit = observer_commit,
   .xRollback = observer_rollback,
+  .xSavepoint = observer_savepoint,
+  .xRelease = observer_release,
+  .xRollbackTo = observer_rollback_to,
 };
 
 static void observer_unref(void *tx)

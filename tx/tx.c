@@ -54,8 +54,9 @@ tx_find(struct fed_tx *tx, const struct fed_server *server, const void *stmt)
 /* *in: SQLite is in a transaction whose end we shall hear of. */
 static int tx_enter(struct fed_tx *tx, bool *in, struct fed_err *err)
 {
-  *in = false;
-  if (sqlite3_get_autocommit(tx->db)) return SQLITE_OK;
+  /* Outside of a transaction, a statement that writes has enlisted it. */
+  *in = tx->enlisted;
+  if (*in || sqlite3_get_autocommit(tx->db)) return SQLITE_OK;
   return fed_observer_enlist(tx, in, err);
 }
 
@@ -103,9 +104,59 @@ int fed_tx_view(struct fed_tx *tx, struct fed_server *server, const void *stmt,
   return SQLITE_OK;
 }
 
+/* What another one has written cannot be committed together with this, yet. */
+static int tx_may_write(const struct fed_tx *tx,
+                        const struct fed_server *server, struct fed_err *err)
+{
+  const struct fed_view *written = tx->written;
+
+  if (!written || written->server == server) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_ERROR,
+                     "cannot write on server '%s': this transaction has "
+                     "written on server '%s', and the two could not be "
+                     "committed as one: COMMIT in between",
+                     fed_server_name(server), fed_server_name(written->server));
+}
+
+int fed_tx_write(struct fed_tx *tx, struct fed_server *server, bool alone,
+                 struct fed_view **out, struct fed_err *err)
+{
+  bool in = true;
+  int rc = tx_may_write(tx, server, err);
+  struct fed_view *view;
+
+  *out = NULL;
+  if (rc == SQLITE_OK && !tx->enlisted) rc = fed_observer_enlist(tx, &in, err);
+  if (rc != SQLITE_OK) return rc;
+  if (!in)
+    return fed_err_set(err, SQLITE_READONLY,
+                       "cannot write on server '%s': temp." FED_OBSERVER
+                       ", which tells how the transaction ends, cannot be "
+                       "written to (PRAGMA query_only, or an authorizer)",
+                       fed_server_name(server));
+  view = tx_find(tx, server, NULL);
+  if (!view) {
+    view = fed_view_new(tx, server, NULL, err);
+    if (!view) return err->rc;
+    view->writes = true;
+    view->alone = alone && sqlite3_get_autocommit(tx->db);
+  }
+  view->refs++;
+  *out = view;
+  return SQLITE_OK;
+}
+
+void fed_tx_set_calls(struct fed_tx *tx, const struct fed_tx_calls *calls)
+{
+  tx->calls = *calls;
+}
+
 void fed_tx_end(struct fed_tx *tx, bool commit)
 {
   tx->enlisted = false;
+  tx->depth = 0;
+  tx->written = NULL;
+  if (tx->calls.ended) tx->calls.ended(tx->calls.ctx);
   FED_LIST_EACH_SAFE(node, after, &tx->views)
   {
     struct fed_view *view = FED_CONTAINER(node, struct fed_view, link);

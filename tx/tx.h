@@ -1,5 +1,5 @@
 /*
- * tx: what several reads of a server see together.
+ * tx: what several reads of a server see together, and what becomes of writes.
  *
  * A *view* is one state of one server, and the connections that show it:
  *
@@ -14,7 +14,18 @@
  *
  * SQLite tells nobody when a transaction that only reads ends. So a virtual
  * table in TEMP, the *observer*, is written to (nothing) before the first
- * read: from then on it hears of COMMIT and ROLLBACK (observer.c).
+ * read: from then on it hears of COMMIT and ROLLBACK (observer.c), and of
+ * savepoints.
+ *
+ * Writes of a server go through the view that SQLite's transaction has of it,
+ * those of a statement outside of one as well: to SQLite that is a transaction,
+ * too. One server at most is written in each:
+ *
+ *     fed_tx_write() --> fed_view_lease() --> fed_view_write() --> ...
+ *
+ * SQLite's savepoints are numbered from 0. tx->depth is how many are open,
+ * view->depth how many of them the server has: those that miss are made before
+ * the next write (levels.c). The server's COMMIT comes in SQLite's xSync.
  *
  * One struct fed_tx belongs to one SQLite connection, and to its thread.
  */
@@ -29,6 +40,21 @@ struct fed_view;
 /* Register the observer's module with `db`. *out: one reference. */
 int fed_tx_new(sqlite3 *db, struct fed_tx **out, struct fed_err *err);
 void fed_tx_unref(struct fed_tx *tx); /* NULL is fine */
+
+/* What the layer above does when SQLite's transaction moves. */
+struct fed_tx_calls {
+  void *ctx;
+  struct fed_wait wait; /* for what is sent then */
+  /* Send what was written and kept back. */
+  int (*flush)(void *ctx, struct fed_err *err);
+  /* Forget it: it is undone. */
+  void (*drop)(void *ctx);
+  /* Reads still under way on `conn` are to need it no more. */
+  int (*set_aside)(void *ctx, struct fed_conn *conn, struct fed_err *err);
+  /* The transaction has ended. */
+  void (*ended)(void *ctx);
+};
+void fed_tx_set_calls(struct fed_tx *tx, const struct fed_tx_calls *calls);
 
 /*
  * Make the observer's table now, outside of a transaction: made inside of
@@ -77,6 +103,31 @@ void fed_view_return(struct fed_view *view, struct fed_conn *conn);
  */
 void fed_view_failed(struct fed_view *view, const struct fed_conn *conn,
                      struct fed_err *err);
+
+/*
+ * The view through which `server` is to be written, as fed_tx_view() gives it.
+ * `alone`: it is new, and what runs outside of a transaction reads no state of
+ * the server twice, so that the server's default isolation will do. Refused if
+ * another server was written.
+ */
+int fed_tx_write(struct fed_tx *tx, struct fed_server *server, bool alone,
+                 struct fed_view **out, struct fed_err *err);
+
+/*
+ * Before each write on `conn`, which was leased: the server gets the savepoints
+ * that it misses. `guard`: see fed_conn.guard_writes.
+ */
+int fed_view_write(struct fed_view *view, struct fed_conn *conn, bool guard,
+                   const struct fed_wait *wait, struct fed_err *err);
+
+/* A write has failed, and what SQLite undoes now cannot be undone here alone:
+ * nothing but ROLLBACK is left. `err` says so. */
+void fed_view_doom(struct fed_view *view, struct fed_err *err);
+
+/* What SQLite tells each of its tables; calls may come more than once. */
+int fed_tx_savepoint(struct fed_tx *tx, int n, struct fed_err *err);
+int fed_tx_release(struct fed_tx *tx, int n, struct fed_err *err);
+void fed_tx_rollback_to(struct fed_tx *tx, int n);
 
 /* Does it show the transaction that SQLite is in, not a statement's or one
  * that is over? NULL: no. */

@@ -3,6 +3,7 @@
  *
  *   tx.c        a SQLite connection's transaction, and its views
  *   view.c      one view: connections, begin and end
+ *   levels.c    writes: savepoints, COMMIT
  *   observer.c  the table through which SQLite tells of COMMIT and ROLLBACK
  */
 #ifndef FED_TX_INT_H
@@ -14,9 +15,12 @@
 struct fed_tx {
   sqlite3 *db;
   int refs;
-  int observers;         /* connected tables: SQLite may keep an old one */
-  bool enlisted;         /* the observer will hear of the end */
-  struct fed_list views; /* also those that are over, while in use */
+  int observers;            /* connected tables: SQLite may keep an old one */
+  bool enlisted;            /* the observer will hear of the end */
+  struct fed_list views;    /* also those that are over, while in use */
+  int depth;                /* of SQLite's savepoints */
+  struct fed_view *written; /* NULL: none */
+  struct fed_tx_calls calls;
 };
 
 /* A connection in the view's transaction. */
@@ -28,6 +32,7 @@ struct view_pin {
 
 struct fed_view {
   struct fed_list link; /* tx->views */
+  struct fed_tx *tx;
   struct fed_server *server;
   const void *stmt; /* NULL: SQLite's transaction */
   int refs;         /* cursors */
@@ -35,6 +40,10 @@ struct fed_view {
   char snapshot[40];   /* what other connections can join it by, or "" */
   bool over;           /* nobody may join; pins end as they come back */
   bool commit;         /* how they end */
+  bool writes;         /* it was made for writing */
+  bool alone;          /* see fed_tx_write() */
+  bool committed;      /* on the server, in xSync */
+  int depth;           /* savepoints that the server has */
   struct fed_err lost; /* why nothing can be read any more */
 };
 
@@ -48,6 +57,18 @@ void fed_view_end(struct fed_view *view, bool commit);
 
 /* End an idle connection of the view and give it to the pool. */
 void fed_view_unpin(struct fed_view *view, struct view_pin *pin);
+
+/* Its connection, where it has one only; or NULL. */
+struct fed_conn *fed_view_conn(const struct fed_view *view);
+
+/* Begin again on that connection, after its transaction was rolled back. */
+int fed_view_restart(struct fed_view *view, const struct fed_wait *wait,
+                     struct fed_err *err);
+
+/* ---- levels.c ---------------------------------------------------------- */
+
+/* SQLite is about to commit: commit what was written. */
+int fed_tx_sync(struct fed_tx *tx, struct fed_err *err);
 
 /* ---- tx.c -------------------------------------------------------------- */
 

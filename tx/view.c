@@ -13,6 +13,7 @@ struct fed_view *fed_view_new(struct fed_tx *tx, struct fed_server *server,
     fed_err_nomem(err);
     return NULL;
   }
+  view->tx = tx;
   view->server = fed_server_ref(server);
   view->stmt = stmt;
   fed_list_init(&view->pins);
@@ -46,7 +47,7 @@ void fed_view_unpin(struct fed_view *view, struct view_pin *pin)
 
   fed_list_remove(&pin->link);
   fed_free(pin);
-  if (view_is_usable(conn)) {
+  if (view_is_usable(conn) && !view->committed) {
     if (view->commit)
       fed_conn_commit(conn, &wait, &ignored);
     else
@@ -127,13 +128,32 @@ static struct fed_begin view_terms(const struct fed_view *view)
   unsigned caps = fed_server_driver(view->server)->caps;
 
   return (struct fed_begin){
-    .isolation = FED_ISOLATION_REPEATABLE_READ,
+    .isolation =
+      view->alone ? FED_ISOLATION_DEFAULT : FED_ISOLATION_REPEATABLE_READ,
+    .writes = view->writes,
     /* The transaction may come to write later; a statement's view cannot. */
     .read_only = view->stmt != NULL,
     .guard = true,
     .share = view->stmt && first && (caps & FED_CAP_SNAPSHOT),
     .snapshot = first ? NULL : view->snapshot,
   };
+}
+
+struct fed_conn *fed_view_conn(const struct fed_view *view)
+{
+  if (fed_list_empty(&view->pins)) return NULL;
+  return FED_CONTAINER(view->pins.next, struct view_pin, link)->conn;
+}
+
+int fed_view_restart(struct fed_view *view, const struct fed_wait *wait,
+                     struct fed_err *err)
+{
+  struct fed_conn *conn = fed_view_conn(view);
+  struct fed_begin begin = view_terms(view);
+  int rc = fed_conn_rollback(conn, wait, err);
+
+  begin.snapshot = NULL;
+  return rc == SQLITE_OK ? fed_conn_begin(conn, &begin, wait, err) : rc;
 }
 
 static int view_join(struct fed_view *view, bool queue,

@@ -1,6 +1,6 @@
 /* db: what dbfed keeps for one SQLite connection, and calls back into it. */
 #include "base/mem.h"
-#include "vtab/table.h"
+#include "vtab/write.h"
 
 static struct fed_db *db_new(sqlite3 *db, const struct fed_help *help)
 {
@@ -242,6 +242,7 @@ int fed_vtab_register(sqlite3 *db, const struct fed_help *help,
   if (!fdb) return fed_err_nomem(err);
   fdb->more = more;
   rc = fed_tx_new(db, &fdb->tx, err);
+  if (rc == SQLITE_OK) write_register(fdb);
   if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed", err);
   if (rc == SQLITE_OK) rc = db_register_table(fdb, "fed_query", err);
   if (rc == SQLITE_OK) rc = db_register_statuses(fdb, status_tables, err);

@@ -517,4 +517,6 @@ void deparse(const struct fed_table *table, const struct plan *plan,
   if (ask == PLAN_ASK_GROUPS) deparse_group(&to, plan);
   if (ask != PLAN_ASK_NUMBER) deparse_order(&to, plan, first);
   if (limit >= 0) fed_str_addf(sql, " LIMIT %lld", (long long)limit);
+  if (plan->write == PLAN_WRITE_ROWS && ask == PLAN_ASK_ROWS)
+    fed_str_add(sql, to.dialect->lock);
 }

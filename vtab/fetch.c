@@ -1,6 +1,7 @@
 #include "vtab/fetch.h"
 
 #include "base/mem.h"
+#include "vtab/write.h"
 
 #define FETCH_CLEANUP_MS 5000 /* to end a result nobody wants to its end */
 #define FETCH_KEEP       ((size_t)1 << 20) /* bytes of kept rows in memory */
@@ -212,6 +213,54 @@ static int fetch_set_aside(struct fetch *fetch, const struct fed_wait *wait,
   return rc;
 }
 
+typedef bool fetch_test(const struct fetch *fetch, const void *of);
+
+/* Whichever the test wants, one after the other. */
+static int fetch_set_aside_all(struct fed_db *fdb, fetch_test *test,
+                               const void *of, const struct fed_wait *wait,
+                               struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  FED_LIST_EACH_SAFE(node, after, &fdb->fetches)
+  {
+    struct fetch *fetch = FED_CONTAINER(node, struct fetch, link);
+
+    if (rc == SQLITE_OK && test(fetch, of))
+      rc = fetch_set_aside(fetch, wait, err);
+  }
+  return rc;
+}
+
+static bool fetch_is_on(const struct fetch *fetch, const void *conn)
+{
+  return fetch->conn == conn;
+}
+
+int fetch_set_aside_on(struct fed_db *fdb, const struct fed_conn *conn,
+                       const struct fed_wait *wait, struct fed_err *err)
+{
+  return fetch_set_aside_all(fdb, fetch_is_on, conn, wait, err);
+}
+
+static bool fetch_is_of(const struct fetch *fetch, const void *server)
+{
+  return fetch->server == server;
+}
+
+static bool fetch_shows(const struct fetch *fetch, const void *view)
+{
+  return fetch->view == view;
+}
+
+int fetch_set_aside_for(struct fed_db *fdb, const struct fed_server *server,
+                        const struct fed_view *view, bool all,
+                        const struct fed_wait *wait, struct fed_err *err)
+{
+  return all ? fetch_set_aside_all(fdb, fetch_is_of, server, wait, err)
+             : fetch_set_aside_all(fdb, fetch_shows, view, wait, err);
+}
+
 /* The fetch that uses `conn`; with NULL one that can free another. */
 static struct fetch *fetch_in_way(struct fed_db *fdb,
                                   const struct fed_conn *conn)
@@ -289,6 +338,9 @@ static int fetch_execute(struct fetch *fetch, const struct fetch_query *query,
   struct fed_db *fdb = fetch->table->fdb;
   int rc = fetch_look(fetch, err);
 
+  /* What is written and waits is to be seen. */
+  if (rc == SQLITE_OK && fdb->waiting && fed_view_is_tx(fetch->view))
+    rc = write_flush(fdb, err);
   if (rc == SQLITE_OK)
     rc = fetch_lease(fdb, fetch->server, fetch->view, &fetch->wait,
                      &fetch->conn, err);

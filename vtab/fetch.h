@@ -89,4 +89,13 @@ int fetch_lease(struct fed_db *fdb, struct fed_server *server,
                 struct fed_view *view, const struct fed_wait *wait,
                 struct fed_conn **out, struct fed_err *err);
 
+/* Read the fetches that use `conn` to their end, so that it is free. */
+int fetch_set_aside_on(struct fed_db *fdb, const struct fed_conn *conn,
+                       const struct fed_wait *wait, struct fed_err *err);
+
+/* The same for those of `server` that show `view`, or with `all` any. */
+int fetch_set_aside_for(struct fed_db *fdb, const struct fed_server *server,
+                        const struct fed_view *view, bool all,
+                        const struct fed_wait *wait, struct fed_err *err);
+
 #endif

@@ -6,8 +6,8 @@
 #include "vtab/explain.h"
 #include "vtab/part.h"
 
-/* A plan is narrowed and widened once each. */
-#define PLAN_IDS 3
+/* A plan is narrowed, widened and locked once each. */
+#define PLAN_IDS 4
 
 /* Why something stays here, where more than one of them can say it. */
 #define PLAN_OFF   "pushdown is off"
@@ -30,13 +30,12 @@ int16_t *plan_columns(const struct plan *plan)
   return (int16_t *)(plan_orders(plan) + plan->norder);
 }
 
-static size_t plan_size(const struct plan *plan)
+/* plan_lock() may add columns. */
+static size_t plan_size(const struct fed_table *table, const struct plan *plan)
 {
-  int16_t ncol = plan->nwide ? plan->nwide : plan->ncol;
-
   return sizeof *plan + (size_t)plan->nterm * sizeof(struct plan_term) +
          (size_t)plan->norder * sizeof(struct plan_order) +
-         (size_t)ncol * sizeof(int16_t);
+         (size_t)table->rel.ncol * sizeof(int16_t);
 }
 
 /* Where the plan stands behind a text of `len` bytes: aligned for a struct. */
@@ -445,6 +444,7 @@ static bool plan_needs(const struct fed_table *table, const struct plan *plan,
   if (plan->alike != PLAN_GROUP_NONE) return false;
   for (int i = 0; i < plan->nterm; i++)
     if (plan_terms(plan)[i].col == col) return true;
+  if (plan->write == PLAN_WRITE_ROWS && table->rel.col[col].key) return true;
   return col == table->rowid;
 }
 
@@ -486,6 +486,23 @@ void plan_widen(struct plan *plan)
   plan->id++;
 }
 
+void plan_lock(const struct fed_table *table, struct plan *plan)
+{
+  int16_t *column = plan_columns(plan);
+
+  for (int16_t i = 0; i < table->rel.ncol; i++) {
+    int16_t k = 0;
+
+    while (k < plan->ncol && column[k] != i)
+      k++;
+    if (k == plan->ncol && table->rel.col[i].key) column[plan->ncol++] = i;
+  }
+  plan->count = plan->counts = plan->peek = false;
+  plan->alike = PLAN_GROUP_NONE;
+  plan->moved = true;
+  plan->id++;
+}
+
 enum plan_ask plan_asks(const struct plan *plan)
 {
   if (plan->count) return PLAN_ASK_NUMBER;
@@ -519,12 +536,12 @@ static int plan_publish(const struct fed_table *table, const struct plan *plan,
   rc = fed_str_err(&sql, err);
   if (rc == SQLITE_OK) {
     offset = plan_offset(sql.len);
-    info->idxStr = fed_alloc(offset + plan_size(plan));
+    info->idxStr = fed_alloc(offset + plan_size(table, plan));
     if (!info->idxStr) rc = fed_err_nomem(err);
   }
   if (rc == SQLITE_OK) {
     memcpy(info->idxStr, sql.s, sql.len + 1);
-    memcpy(info->idxStr + offset, plan, plan_size(plan));
+    memcpy(info->idxStr + offset, plan, plan_size(table, plan));
     info->needToFreeIdxStr = 1;
   }
   fed_str_release(&sql);

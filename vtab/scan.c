@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "vtab/probe.h"
 #include "vtab/shape.h"
+#include "vtab/write.h"
 
 /* From here on a result is worth the fastest way to fetch it. */
 #define SCAN_BULK_ROWS 10000.0
@@ -73,6 +74,7 @@ static void scan_free(struct scan *scan)
   bind_release(&scan->bind);
   fed_free(scan->place);
   fed_free(scan->want);
+  fed_free(scan->key);
   fed_free(scan);
 }
 
@@ -150,10 +152,12 @@ static int scan_take_plan(struct scan *scan, const char *idxstr,
   scan->made_for = 0;
   fed_free(scan->place);
   fed_free(scan->want);
+  fed_free(scan->key);
+  scan->key = fed_calloc((size_t)table->rel.ncol, sizeof *scan->key);
   scan->place = fed_calloc((size_t)table->rel.ncol, sizeof *scan->place);
   scan->want = fed_calloc((size_t)plan->ncol + 1 + (size_t)plan->nterm,
                           sizeof *scan->want);
-  if (!scan->place || !scan->want) return fed_err_nomem(err);
+  if (!scan->place || !scan->want || !scan->key) return fed_err_nomem(err);
   for (int i = 0; i < table->rel.ncol; i++)
     scan->place[i] = -1;
   for (int i = 0; i < plan->ncol; i++) {
@@ -358,6 +362,39 @@ static int scan_readers(const struct fed_table *table,
   return n;
 }
 
+/* What cannot be told may be of an UPDATE: a lock does no harm. */
+static void scan_look_write(const struct fed_table *table, struct plan *plan,
+                            const struct shape *shape,
+                            const struct shape_use *use)
+{
+  bool writes = false;
+
+  FED_LIST_EACH(node, &table->fdb->tables)
+  {
+    const struct fed_table *other = FED_CONTAINER(node, struct fed_table, link);
+    const struct shape_use *of = shape_use(shape, &other->base);
+
+    if (of && of->written && sqlite3_stricmp(other->server, table->server) == 0)
+      writes = true;
+  }
+  if (!use || (use->written && use->rowid))
+    plan->write = PLAN_WRITE_ROWS;
+  else
+    plan->write = writes ? PLAN_WRITE_READ : PLAN_WRITE_NOT;
+  plan->batch = use && use->cursors == 1;
+  plan->apart = use && scan_readers(table, shape) == 1;
+  if (plan->write == PLAN_WRITE_ROWS) plan_lock(table, plan);
+}
+
+/* Does a statement run that writes? */
+static bool scan_is_writing(sqlite3 *db)
+{
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+       stmt = sqlite3_next_stmt(db, stmt))
+    if (sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt)) return true;
+  return false;
+}
+
 /*
  * Look at the running statement, once for each plan. `group` stands for all
  * its scans of this server, if there are more than this one; where two
@@ -372,26 +409,48 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
 
   if (plan->looked) return;
   plan->looked = true;
-  if (!plan->sure && !plan->groups && !plan->stands &&
+  if (plan->write == PLAN_WRITE_NOT && !plan->sure && !plan->groups &&
+      !plan->stands &&
       shape_is_plain(table->fdb->db, table->schema, table->name))
     return;
   found = shape_of(table->fdb->db, &table->base, idxstr, &shape) == SQLITE_OK;
   if (!found || scan_readers(table, &shape) > 1)
     plan->group = shape.stmt ? (const void *)shape.stmt : plan;
   use = found ? shape_use(&shape, &table->base) : NULL;
+  if (plan->write == PLAN_WRITE_UNKNOWN)
+    scan_look_write(table, plan, &shape, use);
   for (int i = 0; found && i < plan->nterm && i < SHAPE_ARGS; i++) {
     plan_terms(plan)[i].root = shape.source[i].root;
     plan_terms(plan)[i].db = (int16_t)shape.source[i].db;
     plan_terms(plan)[i].from = (int16_t)shape.source[i].col;
     plan_terms(plan)[i].stands &= shape.source[i].converted;
   }
-  plan->counts = plan->sure && use && !use->read && shape.counts;
-  group_look(table, plan, &shape, use);
+  plan->counts = plan->sure && use && !use->read && shape.counts &&
+                 plan->write != PLAN_WRITE_ROWS;
+  if (plan->write != PLAN_WRITE_ROWS) group_look(table, plan, &shape, use);
   /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
    * made of all columns needs them all. */
-  if (use && shape.stmt && !(use->rowid && table->rowid < 0) &&
+  if (use && shape.stmt &&
+      !(use->rowid && table->rowid < 0 && plan->write != PLAN_WRITE_ROWS) &&
       plan->alike == PLAN_GROUP_NONE)
     plan_narrow(table, plan, use->columns);
+}
+
+/* Of a statement that writes on the scan's server: which state is it to see? */
+static int scan_enter(struct scan *scan, struct fed_server *server,
+                      const struct plan *plan, struct fed_err *err)
+{
+  struct fed_table *table = scan_table(scan);
+  bool rows = plan->write == PLAN_WRITE_ROWS;
+
+  if (plan->write < PLAN_WRITE_READ) return SQLITE_OK;
+  /* INSERT .. SELECT, both of one server: what is read and what is written
+   * need not know of each other. */
+  if (!rows && plan->apart && sqlite3_get_autocommit(table->fdb->db) &&
+      !fed_server_driver(server)->is_file)
+    return SQLITE_OK;
+  if (rows && !scan->idxstr && plan->batch) write_open(table);
+  return write_enter(table, plan->apart, err);
 }
 
 /* From here on every wait of this scan ends with the statement's timeout. */
@@ -408,8 +467,10 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     struct plan *plan = plan_of(idxstr);
 
     scan->fetch.wait = fed_server_wait(server, &wait);
-    if (asks || plan->groups || plan->stands ||
-        (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
+    if (plan->write == PLAN_WRITE_UNKNOWN && !scan_is_writing(table->fdb->db))
+      plan->write = PLAN_WRITE_NOT;
+    if (plan->write == PLAN_WRITE_UNKNOWN || asks || plan->groups ||
+        plan->stands || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
         (plan->ncol == table->rel.ncol && plan->ncol >= SCAN_WIDE) ||
         plan_is_probed(plan))
       scan_look(scan, idxstr, plan);
@@ -423,7 +484,9 @@ static int scan_begin(struct scan *scan, const char *idxstr,
                                                          : PLAN_JOINS_INNER;
     scan->fetch.group = asks ? plan->group : NULL;
     scan->count = plan->count || plan->counts;
-    rc = scan_take_plan(scan, idxstr, err);
+    rc = scan_enter(scan, server, plan, err);
+    if (rc == SQLITE_OK) rc = scan_take_plan(scan, idxstr, err);
+    scan->changes = plan->write == PLAN_WRITE_ROWS;
   }
   return rc;
 }
@@ -546,6 +609,8 @@ static int scan_column_else(struct scan *scan, sqlite3_context *ctx, int i)
 {
   struct fed_err err;
 
+  /* UPDATE leaves it as it is, and need not send it. */
+  if (scan->changes && sqlite3_vtab_nochange(ctx)) return SQLITE_OK;
   if (scan->place[i] < 0)
     return scan->plan->nwide ? scan_misread(scan) : SQLITE_OK;
   fed_err_init(&err);
@@ -563,7 +628,7 @@ int scan_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
   const struct fed_value *row = scan->fetch.row;
   int place = scan->place[i];
 
-  if (place < 0 || scan->counting || scan->served || !row)
+  if (place < 0 || scan->counting || scan->served || scan->changes || !row)
     return scan_column_else(scan, ctx, i);
   scan_result(ctx, &row[place]);
   return SQLITE_OK;
@@ -581,6 +646,20 @@ static int scan_hash(struct scan *scan, struct fed_err *err)
   return rc;
 }
 
+/* The row is about to be changed: xUpdate will get this number. */
+static int scan_mark(struct scan *scan, struct fed_err *err)
+{
+  struct fed_table *table = scan_table(scan);
+  struct fed_value *key = scan->key;
+  int n = 0;
+
+  if (scan->has_rowid) return SQLITE_OK;
+  for (int i = 0; i < table->rel.ncol; i++)
+    if (table->rel.col[i].key) key[n++] = scan_row(scan)[scan->place[i]];
+  scan->has_rowid = true;
+  return write_mark(table, key, scan->plan->batch, &scan->rowid, err);
+}
+
 int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
 {
   struct scan *scan = scan_of(cursor);
@@ -592,6 +671,11 @@ int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
   if (scan->plan->alike != PLAN_GROUP_NONE) return scan_misread(scan);
   if (!scan->counting && !scan_row(scan))
     return table_fail(cursor->pVtab, &scan->fetch.lost);
+  if (scan->changes) {
+    rc = scan_mark(scan, &err);
+    *out = scan->rowid;
+    return rc == SQLITE_OK ? SQLITE_OK : table_fail(cursor->pVtab, &err);
+  }
   if (scan->counting && (key >= 0 || scan->plan->sure))
     rc = scan_uncount(scan, &err);
   if (rc == SQLITE_OK && key < 0) rc = scan_hash(scan, &err);

@@ -75,12 +75,14 @@ struct scan {
   enum fed_class *want;
   struct bind bind;
 
-  bool count;     /* the number of rows is asked for */
-  bool counting;  /* no rows, only their number */
-  int64_t left;   /* of it */
-  int64_t passed; /* rows given so far, of a count or a chunk */
-  bool times;     /* each row comes with how often it is to be given */
-  int64_t again;  /* so often once more */
+  bool count;            /* the number of rows is asked for */
+  bool counting;         /* no rows, only their number */
+  int64_t left;          /* of it */
+  int64_t passed;        /* rows given so far, of a count or a chunk */
+  bool changes;          /* its rows are to be changed */
+  struct fed_value *key; /* room for the key of one */
+  bool times;            /* each row comes with how often it is to be given */
+  int64_t again;         /* so often once more */
 
   struct probe *probe; /* what the runs so far have taught, or NULL */
   bool served;         /* rows come from it, not from `fetch` */

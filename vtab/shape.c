@@ -73,7 +73,7 @@ struct shape_reader {
 };
 
 struct shape_row {
-  int addr, p1, p2, p3;
+  int addr, p1, p2, p3, p5;
   const char *opcode, *p4;
 };
 
@@ -109,15 +109,21 @@ static int shape_add(struct shape *shape, const sqlite3_vtab *vtab)
   return i;
 }
 
-/* P4 is "vtab:" and a pointer, as printf's %p writes it. */
+/* The table that P4 names, "vtab:" and a pointer as printf's %p writes it; -1:
+ * there are too many. */
+static int shape_vtab(struct shape *shape, const struct shape_row *row)
+{
+  uintptr_t address = (uintptr_t)strtoull(row->p4 + 5, NULL, 16);
+
+  return shape_add(shape, (const sqlite3_vtab *)address);
+}
+
 static void shape_open(struct shape_reader *r, const struct shape_row *row)
 {
-  uintptr_t address;
   int use;
 
   if (!row->p4 || strncmp(row->p4, "vtab:", 5) != 0) return;
-  address = (uintptr_t)strtoull(row->p4 + 5, NULL, 16);
-  use = shape_add(r->shape, (const sqlite3_vtab *)address);
+  use = shape_vtab(r->shape, row);
   r->full |= use < 0 || r->ncursor == SHAPE_TABLES;
   if (r->full) return;
   r->shape->use[use].cursors++;
@@ -279,22 +285,33 @@ static void shape_flush(struct shape_reader *r)
   r->nnumber = 0;
 }
 
+#define SHAPE_UNCHANGED 1 /* OPFLAG_NOCHNG, in P5 of a VColumn */
+
 static void shape_reads(struct shape_use *use, const struct shape_row *row)
 {
+  if (row->p5 & SHAPE_UNCHANGED && shape_is(row, "VColumn")) return;
   use->read = true;
   if (shape_is(row, "VColumn"))
     use->columns |= (uint64_t)1 << (row->p2 < 63 ? row->p2 : 63);
-  else if (shape_is(row, "VUpdate"))
-    use->columns = UINT64_MAX;
   else
     use->rowid = true;
+}
+
+static void shape_update(struct shape_reader *r, const struct shape_row *row)
+{
+  int use;
+
+  if (!row->p4 || strncmp(row->p4, "vtab:", 5) != 0) return;
+  use = shape_vtab(r->shape, row);
+  r->full |= use < 0;
+  if (use >= 0) r->shape->use[use].written = true;
 }
 
 static void shape_row(struct shape_reader *r, const struct shape_row *row)
 {
   static const char *const back[] = {"VNext", "Next", "Prev", "SorterNext",
                                      "Goto"};
-  static const char *const reads[] = {"VColumn", "Rowid", "VRowid", "VUpdate"};
+  static const char *const reads[] = {"VColumn", "Rowid", "VRowid"};
   int use = shape_cursor(r, row->p1);
 
   if (row->addr < r->addr) shape_flush(r);
@@ -304,6 +321,7 @@ static void shape_row(struct shape_reader *r, const struct shape_row *row)
   if (shape_is(row, "Affinity")) shape_affinity(r, row);
   if (shape_is(row, "VOpen")) shape_open(r, row);
   if (shape_is(row, "VFilter")) shape_filter(r, row);
+  if (shape_is(row, "VUpdate")) shape_update(r, row);
   if (shape_is(row, "Gosub")) shape_call(r, row);
   if (shape_is(row, "Return")) shape_return(r, row);
   r->shape->aggregates |= shape_is(row, "AggStep");
@@ -335,6 +353,7 @@ static int shape_read(sqlite3 *db, const char *sql, struct shape_reader *r)
       .p2 = sqlite3_column_int(stmt, 3),
       .p3 = sqlite3_column_int(stmt, 4),
       .p4 = (const char *)sqlite3_column_text(stmt, 5),
+      .p5 = sqlite3_column_int(stmt, 6),
     };
 
     if (row.opcode) shape_row(r, &row);

@@ -9,7 +9,8 @@
 
 #define SHAPE_TABLES 64
 
-/* What one virtual table is used for, all its cursors together. */
+/* What one virtual table is used for, all its cursors together. A column of a
+ * row that UPDATE takes as it was does not count as read. */
 struct shape_use {
   const sqlite3_vtab *vtab; /* not only ours: compare, do not follow */
   int cursors;
@@ -17,6 +18,7 @@ struct shape_use {
   bool read; /* a column or the rowid of a row is read */
   uint64_t columns; /* which; bit 63 stands for all from the 64th on */
   bool rowid;
+  bool written;
 };
 
 /* Whence an argument of the scan comes: a column of the present row of an

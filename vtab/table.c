@@ -9,7 +9,7 @@
  * connects tables whenever it looks at a schema.
  */
 #include "base/mem.h"
-#include "vtab/table.h"
+#include "vtab/write.h"
 
 /* ---- relations --------------------------------------------------------- */
 
@@ -254,6 +254,7 @@ static int table_parse_options(struct fed_table *table, int argc,
 static void table_free(struct fed_table *table)
 {
   if (!table) return;
+  write_release(table);
   scan_release(table);
   fed_list_remove(&table->link);
   declare_labels_free(table->label, table->rel.ncol);
@@ -376,6 +377,9 @@ static int table_declare(struct fed_table *table, struct fed_err *err)
   /* Views and triggers may use it, whatever trusted_schema says: whether the
    * file is trusted is asked before each plan (trust_check). */
   if (rc == SQLITE_OK) sqlite3_vtab_config(fdb->db, SQLITE_VTAB_INNOCUOUS);
+  /* OR IGNORE and its like get what they ask for: see write_fail(). */
+  if (rc == SQLITE_OK)
+    sqlite3_vtab_config(fdb->db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
   fed_str_release(&sql);
   return rc;
 }
@@ -548,23 +552,6 @@ static int table_rename(sqlite3_vtab *vtab, const char *name)
   return SQLITE_OK;
 }
 
-/* Until writing exists a write says so, and names what can be done. */
-static int table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
-                        sqlite3_int64 *rowid)
-{
-  struct fed_table *table = table_of(vtab);
-  struct fed_err err = FED_ERR_INIT;
-
-  (void)argc;
-  (void)argv;
-  (void)rowid;
-  fed_err_set(&err, SQLITE_READONLY,
-              "table '%s.%s' is read-only: this version of dbfed writes only "
-              "with SELECT fed_exec('%s', '...')",
-              table->schema, table->name, table->server);
-  return table_fail(vtab, &err);
-}
-
 /* ---- the modules ------------------------------------------------------- */
 
 /* Both are the same to SQLite; the arguments tell them apart. */
@@ -582,7 +569,14 @@ const sqlite3_module fed_table_module = {
   .xEof = scan_eof,
   .xColumn = scan_column,
   .xRowid = scan_rowid,
-  .xUpdate = table_update,
+  .xUpdate = write_update,
+  .xBegin = write_begin,
+  .xSync = write_end,
+  .xCommit = write_end,
+  .xRollback = write_end,
+  .xSavepoint = write_savepoint,
+  .xRelease = write_release_to,
+  .xRollbackTo = write_rollback_to,
   .xRename = table_rename,
   .xShadowName = shadow_is,
 };

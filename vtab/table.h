@@ -33,6 +33,8 @@ struct fed_db {
   /* The relation and driver that table_create is to take, not to ask for. */
   const struct fed_relation *creating;
   const char *creating_driver;
+  struct fed_view *writes;   /* of the server that is written, or NULL */
+  struct fed_table *waiting; /* whose rows wait to be sent, or NULL: write.c */
   bool unfinished; /* fed_refresh was interrupted inside its savepoint */
   const struct fed_help *help;     /* SQL functions, for fed_help */
   const struct status_table *more; /* tables of the layer above, too */
@@ -62,6 +64,7 @@ struct fed_table {
   int64_t locks;           /* conn->locks under which it was not rewritten */
   bool trusted;            /* found so once; stays so on this connection */
   struct fed_list cursors; /* every open struct scan */
+  struct write *write;     /* once it is written; write.c */
   struct scan *spare;      /* a closed one, for the next to open, or NULL */
 };
 
@@ -437,6 +440,14 @@ enum plan_nulls {
 /* May the statement hold an outer join? */
 enum plan_joins { PLAN_JOINS_UNKNOWN, PLAN_JOINS_INNER, PLAN_JOINS_OUTER };
 
+/* Does the statement write, and what are the scan's rows to it? */
+enum plan_write {
+  PLAN_WRITE_UNKNOWN,
+  PLAN_WRITE_NOT,  /* it writes nothing on the scan's server */
+  PLAN_WRITE_READ, /* it does, but the rows are only read */
+  PLAN_WRITE_ROWS, /* they are what UPDATE or DELETE change */
+};
+
 /* Rows that are alike in all that is read: as they come, one of each, or one
  * with their number. */
 enum plan_group { PLAN_GROUP_NONE, PLAN_GROUP_ONCE, PLAN_GROUP_TIMES };
@@ -474,6 +485,9 @@ struct plan {
   bool wrong;    /* one was after all */
   bool groups;   /* it may pay to group by some column */
   enum plan_group alike;
+  enum plan_write write;
+  bool batch; /* and no other cursor of the statement is on the table */
+  bool apart; /* it is the only scan of its server */
   bool moved; /* it is not, or no more, as idxStr has it */
   /* Arrays behind the struct: terms in argument order, order, columns. */
 };
@@ -493,6 +507,10 @@ bool plan_is_probed(const struct plan *plan);
 void plan_narrow(const struct fed_table *table, struct plan *plan,
                  uint64_t columns);
 void plan_widen(struct plan *plan);
+
+/* Its rows are to be changed: as rows, locked, and with the columns by which
+ * they are found again. */
+void plan_lock(const struct fed_table *table, struct plan *plan);
 
 /* What it asks for, as planned. */
 enum plan_ask plan_asks(const struct plan *plan);
