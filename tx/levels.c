@@ -29,12 +29,18 @@ static int levels_flush(struct fed_tx *tx, struct fed_err *err)
 }
 
 /* No reader may lose rows by what the connection does next. */
-static int levels_clear(struct fed_view *view, struct fed_err *err)
+static int levels_clear(struct fed_view *view, struct fed_conn *conn,
+                        struct fed_err *err)
 {
   const struct fed_tx_calls *calls = &view->tx->calls;
 
-  if (!calls->set_aside) return SQLITE_OK;
-  return calls->set_aside(calls->ctx, fed_view_conn(view), err);
+  return calls->set_aside ? calls->set_aside(calls->ctx, conn, err) : SQLITE_OK;
+}
+
+/* The connection that was written on, or NULL. */
+static struct fed_conn *levels_conn(const struct fed_tx *tx)
+{
+  return tx->written ? fed_view_conn(tx->written) : NULL;
 }
 
 void fed_view_doom(struct fed_view *view, struct fed_err *err)
@@ -76,17 +82,18 @@ int fed_tx_savepoint(struct fed_tx *tx, int n, struct fed_err *err)
 int fed_tx_release(struct fed_tx *tx, int n, struct fed_err *err)
 {
   struct fed_view *view;
+  struct fed_conn *conn;
   struct fed_wait wait;
   int rc = levels_flush(tx, err);
 
   if (rc != SQLITE_OK) return rc;
   if (n >= 0 && tx->depth > n) tx->depth = n;
   view = tx->written;
-  if (n < 0 || !view || view->depth <= n || view->lost.rc) return SQLITE_OK;
+  conn = levels_conn(tx);
+  if (n < 0 || !conn || view->depth <= n || view->lost.rc) return SQLITE_OK;
   wait = levels_wait(view);
-  rc = levels_clear(view, err);
-  if (rc == SQLITE_OK)
-    rc = fed_conn_release(fed_view_conn(view), n + 1, &wait, err);
+  rc = levels_clear(view, conn, err);
+  if (rc == SQLITE_OK) rc = fed_conn_release(conn, n + 1, &wait, err);
   view->depth = n;
   if (rc == SQLITE_OK) return SQLITE_OK;
   fed_view_doom(view, err);
@@ -94,10 +101,10 @@ int fed_tx_release(struct fed_tx *tx, int n, struct fed_err *err)
 }
 
 /* Back to where the transaction began: it goes on, with nothing written. */
-static int levels_restart(struct fed_view *view, const struct fed_wait *wait,
-                          struct fed_err *err)
+static int levels_restart(struct fed_view *view, struct fed_conn *conn,
+                          const struct fed_wait *wait, struct fed_err *err)
 {
-  int rc = fed_view_restart(view, wait, err);
+  int rc = fed_view_restart(view, conn, wait, err);
 
   if (rc == SQLITE_OK) view->tx->written = NULL;
   view->depth = 0;
@@ -112,18 +119,19 @@ static int levels_restart(struct fed_view *view, const struct fed_wait *wait,
 void fed_tx_rollback_to(struct fed_tx *tx, int n)
 {
   struct fed_view *view = tx->written;
+  struct fed_conn *conn = levels_conn(tx);
   struct fed_err err = FED_ERR_INIT;
   struct fed_wait wait;
   int rc;
 
   if (tx->calls.drop) tx->calls.drop(tx->calls.ctx);
   tx->depth = n + 1;
-  if (!view || view->lost.rc || (n >= 0 && view->depth <= n)) return;
+  if (!conn || view->lost.rc || (n >= 0 && view->depth <= n)) return;
   wait = levels_wait(view);
-  rc = levels_clear(view, &err);
+  rc = levels_clear(view, conn, &err);
   if (rc == SQLITE_OK)
-    rc = n < 0 ? levels_restart(view, &wait, &err)
-               : fed_conn_rollback_to(fed_view_conn(view), n + 1, &wait, &err);
+    rc = n < 0 ? levels_restart(view, conn, &wait, &err)
+               : fed_conn_rollback_to(conn, n + 1, &wait, &err);
   if (n >= 0) view->depth = n + 1;
   if (rc != SQLITE_OK) {
     fed_err_prefix(&err, "server '%s': a savepoint could not be undone: ",
@@ -133,9 +141,9 @@ void fed_tx_rollback_to(struct fed_tx *tx, int n)
 }
 
 /* A lost connection leaves open what became of it. */
-static int levels_commit(struct fed_view *view, struct fed_err *err)
+static int levels_commit(struct fed_view *view, struct fed_conn *conn,
+                         struct fed_err *err)
 {
-  struct fed_conn *conn = fed_view_conn(view);
   struct fed_wait wait = levels_wait(view);
   int rc = fed_conn_commit(conn, &wait, err);
 
@@ -155,16 +163,16 @@ static int levels_commit(struct fed_view *view, struct fed_err *err)
 
 int fed_tx_sync(struct fed_tx *tx, struct fed_err *err)
 {
-  struct fed_view *view;
   int rc = levels_flush(tx, err);
+  struct fed_view *view = tx->written;
+  struct fed_conn *conn = levels_conn(tx);
 
-  view = tx->written;
-  if (rc != SQLITE_OK || !view || view->committed) return rc;
+  if (rc != SQLITE_OK || !conn || view->committed) return rc;
   if (view->lost.rc != SQLITE_OK) {
     *err = view->lost;
     fed_err_prefix(err, "not committed: ");
     return err->rc;
   }
-  rc = levels_clear(view, err);
-  return rc == SQLITE_OK ? levels_commit(view, err) : rc;
+  rc = levels_clear(view, conn, err);
+  return rc == SQLITE_OK ? levels_commit(view, conn, err) : rc;
 }

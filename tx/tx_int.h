@@ -62,8 +62,8 @@ void fed_view_unpin(struct fed_view *view, struct view_pin *pin);
 struct fed_conn *fed_view_conn(const struct fed_view *view);
 
 /* Begin again on that connection, after its transaction was rolled back. */
-int fed_view_restart(struct fed_view *view, const struct fed_wait *wait,
-                     struct fed_err *err);
+int fed_view_restart(struct fed_view *view, struct fed_conn *conn,
+                     const struct fed_wait *wait, struct fed_err *err);
 
 /* ---- levels.c ---------------------------------------------------------- */
 

@@ -145,10 +145,9 @@ struct fed_conn *fed_view_conn(const struct fed_view *view)
   return FED_CONTAINER(view->pins.next, struct view_pin, link)->conn;
 }
 
-int fed_view_restart(struct fed_view *view, const struct fed_wait *wait,
-                     struct fed_err *err)
+int fed_view_restart(struct fed_view *view, struct fed_conn *conn,
+                     const struct fed_wait *wait, struct fed_err *err)
 {
-  struct fed_conn *conn = fed_view_conn(view);
   struct fed_begin begin = view_terms(view);
   int rc = fed_conn_rollback(conn, wait, err);
 

@@ -316,8 +316,9 @@ static int write_replace(struct write *w, struct fed_conn *conn,
   return write_one(w, conn, &w->now, w->args, w->narg, number, err);
 }
 
-#define WRITE_FENCE 0 /* a savepoint's level below those of SQLite, 1, 2 ...   \
-                       */
+#define WRITE_FENCE                                                            \
+  0 /* a savepoint's level below those of SQLite, 1, 2 ...                     \
+     */
 
 int write_send_replacing(struct write *w, int64_t *number, struct fed_err *err)
 {
