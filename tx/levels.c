@@ -174,5 +174,6 @@ int fed_tx_sync(struct fed_tx *tx, struct fed_err *err)
     return err->rc;
   }
   rc = levels_clear(view, conn, err);
+  if (rc == SQLITE_OK) rc = fed_local_lock(tx->db, err);
   return rc == SQLITE_OK ? levels_commit(view, conn, err) : rc;
 }

@@ -4,6 +4,7 @@
  *   tx.c        a SQLite connection's transaction, and its views
  *   view.c      one view: connections, begin and end
  *   levels.c    writes: savepoints, COMMIT
+ *   local.c     SQLite's own files at a COMMIT
  *   observer.c  the table through which SQLite tells of COMMIT and ROLLBACK
  */
 #ifndef FED_TX_INT_H
@@ -69,6 +70,12 @@ int fed_view_restart(struct fed_view *view, struct fed_conn *conn,
 
 /* SQLite is about to commit: commit what was written. */
 int fed_tx_sync(struct fed_tx *tx, struct fed_err *err);
+
+/* ---- local.c ----------------------------------------------------------- */
+
+/* Make sure that SQLite's own COMMIT cannot fail for a reader. SQLITE_BUSY: the
+ * transaction stays as it is, and COMMIT may be tried again. */
+int fed_local_lock(sqlite3 *db, struct fed_err *err);
 
 /* ---- tx.c -------------------------------------------------------------- */
 

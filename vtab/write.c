@@ -121,12 +121,14 @@ static int write_prepare(struct write *w, struct fed_err *err)
 {
   struct fed_db *fdb = w->table->fdb;
   struct fed_wait wait = fed_db_wait(fdb);
+  struct fed_server *server = NULL;
   int rc = write_enter(w->table, true, err);
 
-  if (rc == SQLITE_OK) rc = table_server(w->table, &w->server, err);
-  if (rc != SQLITE_OK) return rc;
-  w->dialect = fed_server_driver(w->server)->dialect;
-  w->wait = fed_server_wait(w->server, &wait);
+  if (rc == SQLITE_OK) rc = table_server(w->table, &server, err);
+  if (rc != SQLITE_OK || !server) return rc;
+  w->server = server;
+  w->dialect = fed_server_driver(server)->dialect;
+  w->wait = fed_server_wait(server, &wait);
   w->on_conflict = sqlite3_vtab_on_conflict(fdb->db);
   return SQLITE_OK;
 }
@@ -508,11 +510,10 @@ int write_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
 {
   struct fed_table *table = table_of(vtab);
   struct fed_err err = FED_ERR_INIT;
-  struct write *w = NULL;
   int rc = write_check(table, &err);
+  struct write *w = rc == SQLITE_OK ? write_of(table, &err) : NULL;
 
-  if (rc == SQLITE_OK && !(w = write_of(table, &err))) rc = err.rc;
-  if (rc != SQLITE_OK) return table_fail(vtab, &err);
+  if (!w) return table_fail(vtab, &err);
   rc = write_prepare(w, &err);
   w->now.ncol = w->narg = 0;
   w->now.replace = false;
