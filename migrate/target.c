@@ -108,6 +108,7 @@ static int target_server(struct target *target, struct fed_err *err)
                    target->name);
   if (rc == SQLITE_OK)
     rc = fed_server_connect(server, true, &target->conn, &target->wait, err);
+  if (rc == SQLITE_OK) target->read_only = fed_server_is_read_only(server);
   fed_server_unref(server);
   return rc;
 }

@@ -95,6 +95,7 @@ int64_t fed_server_generation(const struct fed_server *server);
 int64_t fed_server_pool_max(const struct fed_server *server);
 /* In ms; 0: none. */
 int64_t fed_server_statement_timeout(const struct fed_server *server);
+bool fed_server_is_read_only(const struct fed_server *server);
 /* In ms; 0: they never grow old. */
 int64_t fed_server_stats_max_age(const struct fed_server *server);
 /* `wait` brought forward by the statement timeout: one per statement. */

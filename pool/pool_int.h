@@ -58,6 +58,7 @@ struct server_opts {
   int64_t max_lifetime;
   int64_t validate_after;
   int64_t statement_timeout;
+  bool read_only;
   int64_t stats_max_age;
   bool replace; /* only while defining */
 };

@@ -67,6 +67,11 @@ int64_t fed_server_stats_max_age(const struct fed_server *server)
   return server->opts.stats_max_age;
 }
 
+bool fed_server_is_read_only(const struct fed_server *server)
+{
+  return server->opts.read_only;
+}
+
 int64_t fed_server_statement_timeout(const struct fed_server *server)
 {
   return server->opts.statement_timeout;

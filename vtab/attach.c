@@ -9,22 +9,35 @@
 
 struct attach_options {
   char *schema, *tables, *as;
+  bool read_only;
+  int bulk;
 };
 
 const struct fed_opt fed_attach_options[] = {
   {.name = "schema",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct attach_options, schema),
-   .help = "remote schema; * for all of them; default: the search path"},
-  {.name = "tables",
+   .offset = offsetof(struct attach_options,           schema),
+   .help = "remote schema; * for all of them; default: the search path"    },
+  {            .name = "tables",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct attach_options, tables),
-   .help = "only tables whose name matches this GLOB pattern"          },
-  {.name = "as",
+   .offset = offsetof(struct attach_options,  tables),
+   .help = "only tables whose name matches this GLOB pattern"            },
+  { .name = "as",
    .type = FED_OPT_TEXT,
    .offset = offsetof(struct attach_options, as),
    .help = "name of the attached database, default the server's; temp puts "
-           "the tables into TEMP as <server>_<table>"                  },
+           "the tables into TEMP as <server>_<table>"},
+  {                                                                  .name = "read_only",
+   .type = FED_OPT_FLAG,
+   .offset = offsetof(struct attach_options,                       read_only),
+   .max = 1,
+   .help = "refuse what writes"},
+  {                                                                  .name = "bulk",
+   .type = FED_OPT_WORD,
+   .offset = offsetof(struct attach_options,               bulk),
+   .words = table_bulk,
+   .help = "deferred: rows of INSERT in a transaction go together, and a bad "
+           "one undoes the transaction"},
 };
 const int fed_attach_noptions = (int)FED_LEN(fed_attach_options);
 
@@ -173,8 +186,10 @@ static int attach_create_table(struct fed_db *fdb, struct attachment *a, int i,
   fdb->creating_driver = a->driver;
   rc = db_exec(fdb, err,
                "CREATE VIRTUAL TABLE \"%w\".\"%w\" USING fed(\"%w\","
-               " \"%w\".\"%w\")",
-               a->schema, a->name[i], a->server, rel->schema, rel->name);
+               " \"%w\".\"%w\"%s%s)",
+               a->schema, a->name[i], a->server, rel->schema, rel->name,
+               a->options.read_only ? ", read_only" : "",
+               a->options.bulk ? ", 'bulk=deferred'" : "");
   fdb->creating = NULL;
   fdb->creating_driver = NULL;
   a->made[i] = rc == SQLITE_OK;

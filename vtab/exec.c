@@ -2,6 +2,7 @@
 #include <ctype.h>
 
 #include "vtab/probe.h"
+#include "vtab/write.h"
 
 /* Skip blanks and comments; a MySQL comment that runs is none. */
 static const char *exec_skip(const char *sql)
@@ -62,6 +63,37 @@ static int exec_check(const char *sql, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/*
+ * In a transaction of MySQL each of these is a COMMIT first ("Statements That
+ * Cause an Implicit Commit" in its manual).
+ */
+static int exec_check_in_tx(const struct fed_server *server, const char *sql,
+                            struct fed_err *err)
+{
+  static const char *const refused[] = {
+    "alter",   "analyze",  "cache",    "call",     "change",
+    "check",   "create",   "drop",     "flush",    "grant",
+    "install", "load",     "optimize", "rename",   "repair",
+    "revoke",  "shutdown", "stop",     "truncate", "uninstall",
+  };
+  const char *word = exec_skip(sql);
+  size_t n = 0;
+
+  if (fed_server_driver(server)->dialect != &fed_dialect_mysql)
+    return SQLITE_OK;
+  while (isalpha((unsigned char)word[n]))
+    n++;
+  for (size_t i = 0; i < FED_LEN(refused); i++)
+    if (strlen(refused[i]) == n &&
+        sqlite3_strnicmp(refused[i], word, (int)n) == 0)
+      return fed_err_set(err, SQLITE_ERROR,
+                         "fed_exec: %.*s inside a transaction is refused: "
+                         "server '%s' would commit what came before it; "
+                         "COMMIT first",
+                         (int)n, word, fed_server_name(server));
+  return SQLITE_OK;
+}
+
 /* *unsent: the connection was lost before the statement was executed. */
 static int exec_run(struct fed_conn *conn, const char *sql,
                     const struct fed_value *args, int n,
@@ -105,6 +137,33 @@ static int exec_lent(struct fed_db *fdb, struct fed_server *server,
   return rc;
 }
 
+/* On the connection of SQLite's transaction: ROLLBACK undoes it. */
+static int exec_in_tx(struct fed_db *fdb, struct fed_server *server,
+                      const char *sql, const struct fed_value *args, int n,
+                      const struct fed_wait *wait, int64_t *changes,
+                      struct fed_err *err)
+{
+  struct fed_view *view = NULL;
+  struct fed_conn *conn = NULL;
+  bool unsent;
+  int rc = exec_check_in_tx(server, sql, err);
+
+  if (rc == SQLITE_OK) rc = write_flush(fdb, err);
+  if (rc == SQLITE_OK) rc = fed_tx_write(fdb->tx, server, false, &view, err);
+  if (rc == SQLITE_OK)
+    rc = write_lease(fdb, server, view, true, wait, &conn, err);
+  if (rc == SQLITE_OK) {
+    rc = exec_run(conn, sql, args, n, wait, changes, &unsent, err);
+    if (rc != SQLITE_OK && rc != SQLITE_INTERRUPT && rc != SQLITE_NOMEM)
+      fed_err_prefix(err, "server '%s': ", fed_server_name(server));
+    if (rc != SQLITE_OK && (conn->broken || conn->ended))
+      fed_view_doom(view, err);
+    fed_view_return(view, conn);
+  }
+  fed_view_drop(view);
+  return rc == SQLITE_OK ? SQLITE_OK : err->rc;
+}
+
 int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
              const struct fed_value *args, int n, int64_t *changes,
              struct fed_err *err)
@@ -116,15 +175,20 @@ int fed_exec(struct fed_db *fdb, const char *name, const char *sql,
   int rc = exec_check(sql, err);
 
   if (rc != SQLITE_OK) return rc;
-  if (!sqlite3_get_autocommit(fdb->db))
-    return fed_err_set(err, SQLITE_ERROR,
-                       "fed_exec inside a transaction is refused: ROLLBACK "
-                       "could not undo it on server '%s'",
-                       name);
   rc = fed_server_find(name, &server, err);
   if (rc != SQLITE_OK) return rc;
   wait = fed_server_wait(server, &forever);
-  rc = exec_lent(fdb, server, sql, args, n, &wait, changes, &unsent, err);
+  if (fed_server_is_read_only(server)) {
+    rc = fed_err_set(err, SQLITE_READONLY,
+                     "fed_exec: server '%s' is read-only, it has that option",
+                     name);
+    unsent = false;
+  } else if (!sqlite3_get_autocommit(fdb->db)) {
+    rc = exec_in_tx(fdb, server, sql, args, n, &wait, changes, err);
+    unsent = false;
+  } else {
+    rc = exec_lent(fdb, server, sql, args, n, &wait, changes, &unsent, err);
+  }
   /* The connection broke while it lay idle. */
   if (unsent) {
     fed_err_clear(err);

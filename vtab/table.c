@@ -217,16 +217,31 @@ static int table_remote(const char *arg, char **schema, char **name,
 
 struct table_options {
   int64_t rows;
+  bool read_only;
+  int bulk;
 };
+
+const char *const table_bulk[] = {"statement", "deferred", NULL};
 
 static const struct fed_opt table_option[] = {
   {.name = "rows",
    .type = FED_OPT_INT,
-   .offset = offsetof(struct table_options, rows),
+   .offset = offsetof(struct table_options,                                                   rows),
    .min = -1,
    .max = INT64_MAX,
    .dflt = -1,
    .help = "estimated number of rows, where the server's own is wrong"},
+  {.name = "read_only",
+   .type = FED_OPT_FLAG,
+   .offset = offsetof(struct table_options, read_only),
+   .max = 1,
+   .help = "refuse what writes"                                       },
+  {.name = "bulk",
+   .type = FED_OPT_WORD,
+   .offset = offsetof(struct table_options,                                             bulk),
+   .words = table_bulk,
+   .help = "deferred: rows of INSERT in a transaction go together, and a bad "
+           "one undoes the transaction"},
 };
 
 static int table_parse_options(struct fed_table *table, int argc,
@@ -246,6 +261,8 @@ static int table_parse_options(struct fed_table *table, int argc,
     fed_free(arg);
   }
   table->rows = (double)options.rows;
+  table->read_only = options.read_only;
+  table->deferred = options.bulk != 0;
   return rc;
 }
 

@@ -60,6 +60,8 @@ struct fed_table {
   char **label;            /* the columns' names in SQLite, rel.ncol of them */
   int rowid;               /* column that is the rowid, or -1: hashed */
   double rows;             /* option rows=N; below 0 not given */
+  bool read_only;          /* an option */
+  bool deferred;           /* option bulk=deferred */
   int64_t used;            /* rows and look-ups: see stats.c */
   int64_t locks;           /* conn->locks under which it was not rewritten */
   bool trusted;            /* found so once; stays so on this connection */
@@ -107,6 +109,7 @@ int relation_copy(struct fed_relation *to, const struct fed_relation *from,
                   struct fed_err *err);
 bool relation_equal(const struct fed_relation *a, const struct fed_relation *b);
 
+extern const char *const table_bulk[];        /* the words of bulk= */
 extern const sqlite3_module fed_table_module; /* fed and fed_query */
 
 /* ---- status.c: tables about dbfed itself ------------------------------- */

@@ -76,6 +76,10 @@ static int write_check(const struct fed_table *table, struct fed_err *err)
 {
   const struct fed_relation *rel = &table->rel;
 
+  if (table->read_only)
+    return fed_err_set(err, SQLITE_READONLY,
+                       "table '%s.%s' is read-only: it has that option",
+                       table->schema, table->name);
   for (int i = 0; i < rel->ncol; i++)
     if (rel->col[i].key) return SQLITE_OK;
   if (rel->kind == FED_KIND_QUERY)
@@ -400,7 +404,7 @@ static bool write_aborts(const struct write *w)
 static bool write_may_wait(const struct write *w)
 {
   if (!write_aborts(w)) return false;
-  return sqlite3_get_autocommit(w->table->fdb->db) != 0;
+  return w->table->deferred || sqlite3_get_autocommit(w->table->fdb->db);
 }
 
 static int write_insert(struct write *w, sqlite3_value **argv,

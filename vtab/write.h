@@ -60,6 +60,14 @@ int write_mark(struct fed_table *table, const struct fed_value *key, bool batch,
 int write_flush(struct fed_db *fdb, struct fed_err *err);
 void write_drop(struct fed_db *fdb);
 
+/*
+ * Lend the connection on which `view`, of fed_tx_write(), is written; give it
+ * back by fed_view_return(). `guard`: see fed_conn.guard_writes.
+ */
+int write_lease(struct fed_db *fdb, struct fed_server *server,
+                struct fed_view *view, bool guard, const struct fed_wait *wait,
+                struct fed_conn **out, struct fed_err *err);
+
 /* The calls for fed_tx_set_calls(). */
 void write_register(struct fed_db *fdb);
 

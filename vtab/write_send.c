@@ -122,36 +122,43 @@ static const char *write_sql(struct write *w, const struct write_stmt *st,
 
 /* ---- a connection ------------------------------------------------------ */
 
-/* The connection to write on. Reads that use it, and all of a file of SQLite,
- * where a reader would keep COMMIT from its lock, are read to their end. */
-static int write_lease(struct write *w, bool guard, struct fed_conn **out,
-                       struct fed_err *err)
+/* Reads that use the connection, and all of a file of SQLite, where a reader
+ * would keep COMMIT from its lock, are read to their end. */
+int write_lease(struct fed_db *fdb, struct fed_server *server,
+                struct fed_view *view, bool guard, const struct fed_wait *wait,
+                struct fed_conn **out, struct fed_err *err)
 {
-  struct fed_db *fdb = w->table->fdb;
-  bool is_file = fed_server_driver(w->server)->is_file;
-  int rc =
-    fetch_set_aside_for(fdb, w->server, fdb->writes, is_file, &w->wait, err);
+  bool is_file = fed_server_driver(server)->is_file;
+  int rc = fetch_set_aside_for(fdb, server, view, is_file, wait, err);
 
   *out = NULL;
-  if (rc == SQLITE_OK)
-    rc = fetch_lease(fdb, w->server, fdb->writes, &w->wait, out, err);
+  if (rc == SQLITE_OK) rc = fetch_lease(fdb, server, view, wait, out, err);
   if (rc != SQLITE_OK) return rc;
-  rc = fed_view_write(fdb->writes, *out, guard, &w->wait, err);
+  rc = fed_view_write(view, *out, guard, wait, err);
   if (rc == SQLITE_OK) return SQLITE_OK;
-  fed_view_return(fdb->writes, *out);
+  fed_view_return(view, *out);
   *out = NULL;
   return rc;
 }
 
+static int write_take(struct write *w, bool guard, struct fed_conn **out,
+                      struct fed_err *err)
+{
+  return write_lease(w->table->fdb, w->server, w->table->fdb->writes, guard,
+                     &w->wait, out, err);
+}
+
 /* What a failure means to the transaction. */
 static int write_failed(struct write *w, const struct fed_conn *conn,
-                        bool guard, struct fed_err *err)
+                        struct fed_err *err)
 {
-  struct fed_db *fdb = w->table->fdb;
+  /* Rows that waited were said to be written; and of a load that fails nothing
+   * but its transaction is left. */
+  bool late = w->nwaiting + w->sent > 0 && w->waits.verb == WRITE_INSERT &&
+              !sqlite3_get_autocommit(w->table->fdb->db);
 
-  if (conn->broken || conn->unsettled || conn->ended || w->deferred)
-    fed_view_doom(fdb->writes, err);
-  (void)guard;
+  if (conn->broken || conn->unsettled || conn->ended || late)
+    fed_view_doom(w->table->fdb->writes, err);
   return err->rc;
 }
 
@@ -220,11 +227,11 @@ int write_send(struct write *w, bool guard, int64_t *number,
                struct fed_err *err)
 {
   struct fed_conn *conn;
-  int rc = write_lease(w, guard, &conn, err);
+  int rc = write_take(w, guard, &conn, err);
 
   if (rc != SQLITE_OK) return rc;
   rc = write_one(w, conn, &w->now, w->args, w->narg, number, err);
-  if (rc != SQLITE_OK) rc = write_failed(w, conn, guard, err);
+  if (rc != SQLITE_OK) rc = write_failed(w, conn, err);
   fed_view_return(w->table->fdb->writes, conn);
   return rc;
 }
@@ -325,7 +332,7 @@ int write_send_replacing(struct write *w, int64_t *number, struct fed_err *err)
   struct fed_wait cleanup = {.deadline = fed_clock_deadline(WRITE_CLEANUP_MS)};
   struct fed_err later = FED_ERR_INIT;
   struct fed_conn *conn;
-  int rc = write_lease(w, false, &conn, err);
+  int rc = write_take(w, false, &conn, err);
 
   if (rc != SQLITE_OK) return rc;
   rc = fed_conn_savepoint(conn, WRITE_FENCE, &w->wait, err);
@@ -338,7 +345,7 @@ int write_send_replacing(struct write *w, int64_t *number, struct fed_err *err)
                        rc == SQLITE_OK ? err : &later);
     if (rc == SQLITE_OK) rc = err->rc;
   }
-  if (rc != SQLITE_OK) rc = write_failed(w, conn, true, err);
+  if (rc != SQLITE_OK) rc = write_failed(w, conn, err);
   fed_view_return(w->table->fdb->writes, conn);
   return rc;
 }
@@ -349,8 +356,9 @@ static void write_unwait(struct write *w)
 {
   store_clear(&w->waiting);
   w->nwaiting = 0;
-  if (w->table->fdb->waiting == w->table && !w->loading)
-    w->table->fdb->waiting = NULL;
+  if (w->loading) return;
+  w->sent = 0;
+  if (w->table->fdb->waiting == w->table) w->table->fdb->waiting = NULL;
 }
 
 /* All rows that wait, one behind the other; the caller frees them. */
@@ -474,14 +482,14 @@ static int write_out(struct write *w, bool last, struct fed_err *err)
 
   if (w->nwaiting == 0 && !w->loading) return SQLITE_OK;
   rc = write_gather(w, &row, err);
-  if (rc == SQLITE_OK && !w->loading) rc = write_lease(w, false, &conn, err);
+  if (rc == SQLITE_OK && !w->loading) rc = write_take(w, false, &conn, err);
   if (rc == SQLITE_OK) {
     struct fed_conn *to = w->loading ? w->loading : conn;
 
     rc = w->waits.verb == WRITE_INSERT
            ? write_inserts(w, to, row, last, err)
            : write_many(w, to, row, w->nwaiting, err);
-    if (rc != SQLITE_OK) rc = write_failed(w, to, false, err);
+    if (rc != SQLITE_OK) rc = write_failed(w, to, err);
   }
   if (conn) fed_view_return(w->table->fdb->writes, conn);
   fed_free(row);
