@@ -187,6 +187,10 @@ int target_lock(struct target *target, struct fed_err *err)
   bool got = false;
   int rc = SQLITE_OK;
 
+  if (target->read_only)
+    return fed_err_set(err, SQLITE_READONLY,
+                       "server '%s' is read-only, it has that option",
+                       target->name);
   if (!target->kind->try_lock || target->locked) return SQLITE_OK;
   while ((rc = target->kind->try_lock(target, &got, err)) == SQLITE_OK && !got)
     for (int i = 0; i < TARGET_POLL; i++) {

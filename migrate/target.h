@@ -110,6 +110,7 @@ struct target {
   int ncol;                  /* of the row that a target_row_fn gets */
   bool has_history;
   bool locked;
+  bool read_only;     /* option of the server */
   bool in_tx;         /* in a transaction of ours */
   int64_t violations; /* begin_check's count */
   /* Of SQLite, as they were: settings, and how many files are attached. */
