@@ -47,7 +47,10 @@ void fed_view_doom(struct fed_view *view, struct fed_err *err)
 {
   if (view->lost.rc == SQLITE_OK) {
     err->rc = SQLITE_ERROR;
-    fed_err_suffix(err, "; nothing but ROLLBACK is left of this transaction");
+    /* A statement outside of a transaction is rolled back as it ends. */
+    if (!sqlite3_get_autocommit(view->tx->db))
+      fed_err_suffix(err,
+                     "; nothing but ROLLBACK is left of this transaction");
     view->lost = *err;
   }
   *err = view->lost;
