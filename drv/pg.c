@@ -206,13 +206,20 @@ static int pg_ping(struct fed_conn *conn, const struct fed_wait *wait,
   return pg_exec(conn, "", wait, err);
 }
 
+/* The transaction has come to its end. */
+static void pg_over(struct fed_pg_conn *pg)
+{
+  pg->read_only = pg->guard = false;
+  pg->guarded = FED_PG_OPEN;
+}
+
 static int pg_reset(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(conn);
   int rc = fed_pg_ready(pg, true, wait, err);
 
-  pg->read_only = pg->guarded = false;
+  pg_over(pg);
   if (rc == SQLITE_OK && PQtransactionStatus(pg->link) != PQTRANS_IDLE)
     rc = pg_exec(conn, "ROLLBACK", wait, err);
   if (rc == SQLITE_OK) rc = pg_exec(conn, "DISCARD ALL", wait, err);
@@ -254,7 +261,7 @@ static void pg_begin_text(const struct fed_begin *opts, struct fed_str *sql)
   if (opts->snapshot)
     fed_str_addf(sql, "; SET TRANSACTION SNAPSHOT '%s'", opts->snapshot);
   if (opts->share) fed_str_add(sql, "; SELECT pg_export_snapshot()");
-  if (opts->guard) fed_str_addf(sql, "; SAVEPOINT %s", FED_PG_GUARD);
+  if (opts->guard) fed_str_add(sql, "; " FED_PG_GUARD "; " FED_PG_QUIET);
 }
 
 /* The name of the snapshot; too long a one is as good as none. */
@@ -281,7 +288,8 @@ static int pg_begin(struct fed_conn *conn, const struct fed_begin *opts,
   if (PQtransactionStatus(pg->link) != PQTRANS_IDLE)
     return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
   pg->read_only = opts->read_only;
-  pg->guarded = opts->guard;
+  pg->guard = opts->guard;
+  pg->guarded = opts->guard ? FED_PG_READS : FED_PG_OPEN;
   fed_conn_unlock(conn);
   pg_begin_text(opts, &sql);
   if (fed_str_err(&sql, err) == SQLITE_OK)
@@ -300,14 +308,17 @@ static int pg_commit(struct fed_conn *conn, const struct fed_wait *wait,
   struct fed_pg_conn *pg = fed_pg_of(conn);
   struct fed_pg_done done = {.ended = false};
   int rc = fed_pg_ready(pg, pg->read_only, wait, err);
+  bool read_only;
 
   if (rc != SQLITE_OK) return rc;
   if (PQtransactionStatus(pg->link) == PQTRANS_IDLE)
     return fed_err_set(err, SQLITE_ERROR,
                        "cannot commit: no transaction is open");
+  /* This also releases the guard, before deferred constraints are checked. */
   rc = fed_pg_exec(pg, "COMMIT", wait, &done, err);
-  pg->guarded = false;
-  if (rc != SQLITE_OK || pg->read_only || strcmp(done.tag, "COMMIT") == 0)
+  read_only = pg->read_only;
+  pg_over(pg);
+  if (rc != SQLITE_OK || read_only || strcmp(done.tag, "COMMIT") == 0)
     return rc;
   return fed_err_set(err, SQLITE_ABORT,
                      "not committed: the server rolled the transaction back, "
@@ -320,8 +331,38 @@ static int pg_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   struct fed_pg_conn *pg = fed_pg_of(conn);
   int rc = fed_pg_ready(pg, true, wait, err);
 
-  pg->guarded = false;
+  pg_over(pg);
   return rc == SQLITE_OK ? fed_sqltx_rollback(conn, wait, err) : rc;
+}
+
+/* A verb of savepoints; the guard goes first, in the same round trip. */
+static int pg_level(struct fed_conn *conn, const char *verb, int level,
+                    const struct fed_wait *wait, struct fed_err *err)
+{
+  struct fed_pg_conn *pg = fed_pg_of(conn);
+  struct fed_pg_done done = {.ended = false};
+  char sql[80];
+  int rc = fed_pg_ready(pg, false, wait, err);
+
+  if (rc != SQLITE_OK) return rc;
+  snprintf(sql, sizeof sql, "%s%s fed_%d",
+           pg->guarded != FED_PG_OPEN ? "RELEASE " FED_PG_GUARD "; " : "", verb,
+           level);
+  rc = fed_pg_exec(pg, sql, wait, &done, err);
+  if (done.count > 0) pg->guarded = FED_PG_OPEN;
+  return rc;
+}
+
+static int pg_savepoint(struct fed_conn *conn, int level,
+                        const struct fed_wait *wait, struct fed_err *err)
+{
+  return pg_level(conn, "SAVEPOINT", level, wait, err);
+}
+
+static int pg_release(struct fed_conn *conn, int level,
+                      const struct fed_wait *wait, struct fed_err *err)
+{
+  return pg_level(conn, "RELEASE SAVEPOINT", level, wait, err);
 }
 
 static int pg_rollback_to(struct fed_conn *conn, int level,
@@ -329,6 +370,8 @@ static int pg_rollback_to(struct fed_conn *conn, int level,
 {
   int rc = fed_pg_ready(fed_pg_of(conn), true, wait, err);
 
+  /* The guard is inside of every level: it goes with what is undone. */
+  fed_pg_of(conn)->guarded = FED_PG_OPEN;
   fed_conn_unlock(conn);
   return rc == SQLITE_OK ? fed_sqltx_rollback_to(conn, level, wait, err) : rc;
 }
@@ -367,11 +410,15 @@ const struct fed_driver fed_driver_pg = {
   .step = fed_pg_step,
   .stmt_reset = fed_pg_stmt_reset,
   .finalize = fed_pg_finalize,
+  .execute_many = fed_pg_execute_many,
+  .load_begin = fed_pg_load_begin,
+  .load_row = fed_pg_load_row,
+  .load_end = fed_pg_load_end,
   .begin = pg_begin,
   .commit = pg_commit,
   .rollback = pg_rollback,
-  .savepoint = fed_sqltx_savepoint,
-  .release = fed_sqltx_release,
+  .savepoint = pg_savepoint,
+  .release = pg_release,
   .rollback_to = pg_rollback_to,
   .catalog = fed_pg_catalog,
   .describe = fed_pg_describe,

@@ -6,6 +6,9 @@
  *   pg_wire.c     sending, waiting, collecting results, errors, cancelling
  *   pg_stmt.c     statements: prepare, execute, step
  *   pg_bind.c     their arguments
+ *   pg_write.c    those that write, and the guard before them
+ *   pg_load.c     loading rows, by COPY
+ *   pg_encode.c   struct fed_value -> a field of that
  *   pg_copy.c     those that fetch in bulk, by COPY
  *   pg_decode.c   bytes of the wire -> struct fed_value
  *   pg_numeric.c  the same for numeric
@@ -44,10 +47,18 @@ struct fed_pg_key {
  * would kill the transaction (traps 5). The next call reads them, unless it is
  * one that undoes the transaction anyway: then they are cancelled.
  *
- * A `guarded` transaction stands behind a savepoint set once, for all reads:
- * as they change nothing, going back to it undoes nothing. So they may be
- * cancelled, and fail; the next call goes back.
+ * Where that was asked for (`guard`), reads stand behind a savepoint set once
+ * for all of them: as they change nothing, going back to it undoes nothing. So
+ * they may be cancelled, and fail; the next call goes back. It is always the
+ * innermost savepoint: what writes, and what sets or ends another savepoint,
+ * releases it first, and the next read sets it anew.
  */
+enum fed_pg_guarded {
+  FED_PG_OPEN,  /* no such savepoint */
+  FED_PG_READS, /* and nothing can be written under it */
+  FED_PG_LOCKS, /* rows can be locked, which is a kind of writing */
+};
+
 struct fed_pg_conn {
   struct fed_conn base; /* first */
   PGconn *link;
@@ -55,17 +66,21 @@ struct fed_pg_conn {
   atomic_bool cancelled;  /* cancel() was called from outside */
   struct fed_pg_stmt *active;
   bool leftover;
-  bool copying;        /* what runs, or is left over, is a COPY of ours */
-  bool in_tx;          /* `active` was started inside a transaction */
-  bool read_only;      /* the open transaction cannot write */
-  bool guarded;        /* it stands behind a savepoint, see fed_begin.guard */
-  bool plain;          /* fed_dsn.plain */
-  bool set_session;    /* settings do not come with the start-up packet */
-  int syncs;           /* pipeline synchronisation points not yet seen */
-  unsigned serial;     /* number of the newest prepared statement */
-  unsigned generation; /* counts DISCARD ALL, which drops statements */
-  struct fed_awake awake; /* for the first result of what is executed */
-  unsigned *gone;         /* statements to deallocate with the next prepare */
+  bool copying;   /* what runs, or is left over, is a COPY of ours */
+  bool in_tx;     /* `active` was started inside a transaction */
+  bool read_only; /* the open transaction cannot write */
+  bool guard;     /* its reads are to be guarded, see fed_begin.guard */
+  enum fed_pg_guarded guarded,
+    coming;  /* the savepoint; when `verbs` are done */
+  int verbs; /* savepoint's verbs ahead of what was executed, not yet seen */
+  struct fed_pg_load *load; /* the load that is open, else NULL */
+  bool plain;               /* fed_dsn.plain */
+  bool set_session;         /* settings do not come with the start-up packet */
+  int syncs;                /* pipeline synchronisation points not yet seen */
+  unsigned serial;          /* number of the newest prepared statement */
+  unsigned generation;      /* counts DISCARD ALL, which drops statements */
+  struct fed_awake awake;   /* for the first result of what is executed */
+  unsigned *gone;           /* statements to deallocate with the next prepare */
   int ngone, gone_room;
 };
 
@@ -76,13 +91,14 @@ static inline struct fed_pg_conn *fed_pg_of(struct fed_conn *conn)
 
 /* ---- pg_wire.c --------------------------------------------------------- */
 
-/* The savepoint of a guarded transaction; under it nothing can be written. */
-#define FED_PG_GUARD "fed_guard; SET TRANSACTION READ ONLY"
+#define FED_PG_GUARD "SAVEPOINT fed_guard"
+#define FED_PG_QUIET "SET TRANSACTION READ ONLY"
 
 /* How a command ended. */
 struct fed_pg_done {
   bool ended;      /* the connection is ready for the next command */
   bool keep;       /* set before: keep the last COMMAND_OK result */
+  int nth;         /* set before, above 0: keep that of the nth command */
   PGresult *last;  /* that result, the caller's */
   int64_t changes; /* rows that the last command inserted, changed, ... */
   int count;       /* commands that have succeeded */
@@ -119,6 +135,9 @@ int fed_pg_finish(struct fed_pg_conn *pg, const struct fed_wait *wait,
 
 /* Cancel and read to the end within the clean-up time, else break. */
 void fed_pg_abort(struct fed_pg_conn *pg, struct fed_pg_done *done);
+
+/* The link has failed, or does what it never should: the connection breaks. */
+int fed_pg_lost(struct fed_pg_conn *pg, struct fed_err *err);
 
 /* Run our own text by the simple protocol; rows are thrown away. */
 int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
@@ -243,6 +262,68 @@ fed_pg_decode_fn fed_pg_decimal; /* -> TEXT */
 fed_pg_decode_fn fed_pg_decint;  /* numeric(p <= 18, 0) -> INTEGER */
 fed_pg_decode_fn fed_pg_decreal; /* numeric(p <= 15, s) -> REAL */
 
+/* ---- pg_write.c -------------------------------------------------------- */
+
+#define FED_PG_VERBS 3
+
+/* What must come before a read, and what then stands. Returns how many. */
+int fed_pg_verbs(const struct fed_pg_conn *pg, bool locking,
+                 const char *verb[FED_PG_VERBS], enum fed_pg_guarded *then);
+
+/* Send a verb as a part of a pipeline. */
+bool fed_pg_send_verb(struct fed_pg_conn *pg, const char *verb);
+
+/* Enter a pipeline, and send the verbs into it that a read needs: pg->verbs.
+ * False: the link has failed. */
+bool fed_pg_send_guard(struct fed_pg_conn *pg, bool locking);
+
+/* So many of the commands sent behind the guard have succeeded. */
+void fed_pg_guard_done(struct fed_pg_conn *pg, int count);
+
+/* Can what the transaction is about to do write? Then the guard must go. */
+static inline bool fed_pg_must_open(const struct fed_pg_conn *pg)
+{
+  return pg->guarded != FED_PG_OPEN && !pg->read_only;
+}
+
+struct fed_pg_stmt;
+
+/* Execute what is bound, a statement that writes, with what guards it, in one
+ * round trip. Its result is read whole. */
+int fed_pg_write(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
+                 struct fed_err *err);
+
+int fed_pg_execute_many(struct fed_stmt *stmt, const struct fed_value *args,
+                        int narg, int n, int *done, const struct fed_wait *wait,
+                        struct fed_err *err);
+
+/* ---- pg_load.c, pg_encode.c -------------------------------------------- */
+
+int fed_pg_load_begin(struct fed_conn *conn, const struct fed_relation *rel,
+                      const int16_t *column, int ncol,
+                      const struct fed_wait *wait, struct fed_err *err);
+int fed_pg_load_row(struct fed_conn *conn, const struct fed_value *row,
+                    const struct fed_wait *wait, struct fed_err *err);
+int fed_pg_load_end(struct fed_conn *conn, bool keep,
+                    const struct fed_wait *wait, struct fed_err *err);
+/* Give up the load that is open; without a word to the server if the link is
+ * to be closed anyway (`wait` NULL). */
+int fed_pg_load_stop(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                     struct fed_err *err);
+
+/* Put in front of the message which row the server blames, if it does. */
+void fed_pg_load_blame(struct fed_pg_conn *pg, const PGresult *res,
+                       struct fed_err *err);
+
+/* Append `v` as a field; false: it is no value of that type, `err` says why. */
+typedef bool fed_pg_encode_fn(struct fed_str *to, const struct fed_value *v,
+                              const char **why);
+
+/* Has every type of that class a binary form that we can make? */
+bool fed_pg_is_encodable(enum fed_class class);
+/* How to; NULL: not in that form. */
+fed_pg_encode_fn *fed_pg_encoder(Oid oid, bool binary);
+
 /* ---- statements -------------------------------------------------------- */
 
 enum fed_pg_state {
@@ -250,6 +331,7 @@ enum fed_pg_state {
   FED_PG_FIRST, /* executed; `res` is the first result, not yet stepped */
   FED_PG_ROWS,  /* `res` is the row last given */
   FED_PG_COPY,  /* `copy` is the row last given, `res` tells the columns */
+  FED_PG_HELD,  /* `res` holds all rows, nothing runs any more */
   FED_PG_DONE,  /* all read; only reset remains */
 };
 
@@ -261,6 +343,7 @@ struct fed_pg_stmt {
   unsigned generation;
   bool text;            /* results in text format */
   bool reading;         /* a SELECT: to cancel it undoes nothing */
+  bool locking;         /* one of our own that ends in FOR UPDATE */
   int nparams;          /* placeholders in the text */
   enum fed_class *want; /* NULL: by the type on the wire */
   int nwant;
@@ -288,6 +371,10 @@ int fed_pg_bind(struct fed_pg_stmt *st, const struct fed_value *args, int n,
                 struct fed_err *err);
 /* Forget them; large memory is not kept. */
 void fed_pg_unbind(struct fed_pg_stmt *st);
+
+/* A number as the server reads it: `to` has room for 32 bytes. */
+void fed_pg_put_int(char *to, int64_t i);
+void fed_pg_put_real(char *to, double r);
 
 /* Is every column of `res` decodable to what was asked for? Else
  * SQLITE_SCHEMA. */
@@ -341,6 +428,8 @@ int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,
 int fed_pg_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
                       struct fed_err *err);
 void fed_pg_finalize(struct fed_stmt *stmt);
+/* Nothing of `st` runs any more: forget its result and arguments. */
+void fed_pg_idle(struct fed_pg_stmt *st, enum fed_pg_state state);
 
 int fed_pg_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,

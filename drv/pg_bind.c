@@ -41,7 +41,7 @@ static int pg_arg_check(const struct fed_value *args, int n, size_t *size,
                          i + 1);
     if (v->type == FED_TEXT && !v->cstr && v->size > 0 &&
         memchr(v->p, 0, (size_t)v->size))
-      return fed_err_set(err, SQLITE_MISMATCH,
+      return fed_err_set(err, SQLITE_ERROR,
                          "parameter %d is text with a NUL inside, which "
                          "PostgreSQL cannot store: pass it as a blob",
                          i + 1);
@@ -80,7 +80,7 @@ static int pg_arg_room(struct fed_pg_stmt *st, int n, size_t size,
  * of the host's locale, one byte or more: whatever cannot be part of a number
  * in C is the point.
  */
-static void pg_put_real(char *to, double r)
+void fed_pg_put_real(char *to, double r)
 {
   char tmp[64];
   bool in_point = false;
@@ -102,7 +102,7 @@ static void pg_put_real(char *to, double r)
   *to = 0;
 }
 
-static void pg_put_int(char *to, int64_t i)
+void fed_pg_put_int(char *to, int64_t i)
 {
   char tmp[24], *end = tmp + sizeof tmp, *p = end;
   uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
@@ -126,10 +126,10 @@ static void pg_bind_one(struct fed_pg_stmt *st, int i,
     st->values[i] = NULL;
     break;
   case FED_INT:
-    pg_put_int(to, v->i);
+    fed_pg_put_int(to, v->i);
     break;
   case FED_REAL:
-    pg_put_real(to, v->r);
+    fed_pg_put_real(to, v->r);
     break;
   case FED_TEXT:
     if (v->cstr) {

@@ -140,11 +140,15 @@ static bool copy_add_sql(struct fed_pg_stmt *st, struct fed_str *to)
 int fed_pg_copy_send(struct fed_pg_stmt *st, struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
+  const char *verb[FED_PG_VERBS];
   struct fed_str sql;
   int rc = SQLITE_NOTFOUND;
+  int nverb = fed_pg_verbs(pg, false, verb, &pg->coming);
   bool ok;
 
   fed_str_init(&sql, FED_STR_SQL);
+  for (int i = 0; i < nverb; i++)
+    fed_str_addf(&sql, "%s; ", verb[i]);
   fed_str_add(&sql, "SELECT * FROM (");
   ok = copy_add_sql(st, &sql);
   fed_str_add(&sql, ") AS q WHERE false; COPY (");
@@ -154,6 +158,7 @@ int fed_pg_copy_send(struct fed_pg_stmt *st, struct fed_err *err)
   if (!ok || sql.nomem || sql.full) goto out;
   st->headed = st->trailed = false;
   pg->copying = true;
+  pg->verbs = nverb;
   rc = PQsendQuery(pg->link, sql.s) ? SQLITE_OK : fed_pg_fail(pg, NULL, err);
 out:
   fed_str_release(&sql);

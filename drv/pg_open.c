@@ -300,6 +300,9 @@ static int pg_set_up(struct fed_pg_conn *pg, const struct fed_wait *wait,
 
 void fed_pg_free(struct fed_pg_conn *pg)
 {
+  struct fed_err ignored = FED_ERR_INIT;
+
+  fed_pg_load_stop(pg, NULL, &ignored);
   fed_pg_key_put(pg->key);
   PQfinish(pg->link);
   fed_free(pg->gone);

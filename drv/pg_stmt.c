@@ -89,6 +89,16 @@ static bool pg_is_reading(const char *sql)
          strncasecmp(sql, "TABLE", 5) == 0;
 }
 
+/* The user's text has no classes, and does not say what is to be locked. */
+static bool pg_is_locking(const char *sql, const enum fed_class *want)
+{
+  static const char lock[] = " FOR UPDATE";
+  size_t n = strlen(sql);
+
+  return want && n >= sizeof lock &&
+         strcmp(sql + n - sizeof lock + 1, lock) == 0;
+}
+
 static struct fed_pg_stmt *pg_stmt_new(struct fed_pg_conn *pg, const char *sql,
                                        const enum fed_class *want, int nwant)
 {
@@ -100,6 +110,7 @@ static struct fed_pg_stmt *pg_stmt_new(struct fed_pg_conn *pg, const char *sql,
   st->id = ++pg->serial;
   st->generation = pg->generation - 1; /* not on the server yet */
   st->reading = pg_is_reading(sql);
+  st->locking = st->reading && pg_is_locking(sql, want);
   if (!want) return st;
   st->want = fed_calloc((size_t)nwant + 1, sizeof *want);
   if (st->want) {
@@ -180,7 +191,8 @@ int fed_pg_prepare(struct fed_conn *conn, const char *sql,
 
   *out = NULL;
   if (!st) return fed_err_nomem(err);
-  st->nparams = bulk && want && st->reading ? fed_pg_copy_params(sql) : -1;
+  st->nparams =
+    bulk && want && st->reading && !st->locking ? fed_pg_copy_params(sql) : -1;
   if (st->nparams >= 0)
     rc = pg_prepare_copy(st, sql, err);
   else
@@ -194,7 +206,7 @@ int fed_pg_prepare(struct fed_conn *conn, const char *sql,
 
 /* ---- end of an execution ----------------------------------------------- */
 
-static void pg_idle(struct fed_pg_stmt *st, enum fed_pg_state state)
+void fed_pg_idle(struct fed_pg_stmt *st, enum fed_pg_state state)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
 
@@ -210,6 +222,7 @@ static void pg_idle(struct fed_pg_stmt *st, enum fed_pg_state state)
 /* Rows that are here already, or come at once. True at the end. */
 static bool pg_drain_some(struct fed_pg_conn *pg)
 {
+  int nulls = 0;
   struct fed_err ignored = FED_ERR_INIT;
   struct fed_wait some = {fed_clock_deadline(PG_DRAIN_MS), NULL, NULL};
 
@@ -218,8 +231,13 @@ static bool pg_drain_some(struct fed_pg_conn *pg)
     ExecStatusType status;
 
     if (fed_pg_next(pg, &some, &res, &ignored) != SQLITE_OK) return false;
-    if (!res) return true;
+    if (!res && (pg->syncs > 0 ? ++nulls > 1 : true))
+      return pg->syncs == 0 && (PQpipelineStatus(pg->link) == PQ_PIPELINE_OFF ||
+                                PQexitPipelineMode(pg->link));
+    if (!res) continue;
+    nulls = 0;
     status = PQresultStatus(res);
+    if (status == PGRES_PIPELINE_SYNC) pg->syncs--;
     if (status == PGRES_FATAL_ERROR) fed_pg_fail(pg, res, &ignored);
     PQclear(res);
     if (pg->base.broken || status == PGRES_COPY_IN) return false;
@@ -233,7 +251,7 @@ static bool pg_drain_some(struct fed_pg_conn *pg)
  * End what runs. Outside a transaction a SELECT is cancelled when more than a
  * few rows are left; anything else might be undone by that and is read to its
  * end. Inside a transaction without a guard reading is put off: see struct
- * fed_pg_conn.
+ * fed_pg_conn; also where locks of rows would be lost by going back.
  */
 static int pg_stop(struct fed_pg_stmt *st, bool in_tx,
                    const struct fed_wait *wait, struct fed_err *err)
@@ -241,11 +259,11 @@ static int pg_stop(struct fed_pg_stmt *st, bool in_tx,
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
   struct fed_pg_done done = {.ended = false};
 
-  pg_idle(st, FED_PG_IDLE);
+  fed_pg_idle(st, FED_PG_IDLE);
   if (pg->base.broken || pg_drain_some(pg)) return SQLITE_OK;
   if (pg->base.broken) return SQLITE_OK;
   pg->leftover = true;
-  if (in_tx && !pg->guarded) return SQLITE_OK;
+  if (in_tx && pg->guarded != FED_PG_READS) return SQLITE_OK;
   if (!st->reading) return fed_pg_finish(pg, wait, NULL, NULL, &done, err);
   fed_pg_abort(pg, &done);
   if (done.ended) return SQLITE_OK;
@@ -261,7 +279,7 @@ static int pg_end_error(struct fed_pg_stmt *st, const struct fed_wait *wait,
   struct fed_err later = FED_ERR_INIT;
 
   if (!pg->base.broken) fed_pg_finish(pg, wait, NULL, NULL, &done, &later);
-  pg_idle(st, FED_PG_IDLE);
+  fed_pg_idle(st, FED_PG_IDLE);
   return err->rc;
 }
 
@@ -272,7 +290,7 @@ int fed_pg_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
   struct fed_pg_conn *pg = fed_pg_of(stmt->conn);
 
   if (pg->active != st || pg->base.broken) {
-    pg_idle(st, FED_PG_IDLE);
+    fed_pg_idle(st, FED_PG_IDLE);
     return SQLITE_OK;
   }
   return pg_stop(st, pg->in_tx, wait, err);
@@ -287,7 +305,7 @@ void fed_pg_finalize(struct fed_stmt *stmt)
   st = pg_stmt_of(stmt);
   pg = fed_pg_of(stmt->conn);
   if (pg->active == st) pg->leftover = true;
-  pg_idle(st, FED_PG_IDLE);
+  fed_pg_idle(st, FED_PG_IDLE);
   if (st->generation == pg->generation) fed_pg_forget(pg, st->id);
   for (int i = 0; st->col && i < st->base.ncol; i++)
     fed_free(st->col[i].buf);
@@ -316,12 +334,36 @@ static int pg_await(struct fed_pg_conn *pg, const struct fed_wait *wait,
   return rc;
 }
 
+/* Behind the verbs that were sent ahead of it. Any result that is not of one
+ * that went well is taken for the statement's: it tells why. */
+static int pg_first_result(struct fed_pg_stmt *st, const struct fed_wait *wait,
+                           struct fed_err *err)
+{
+  struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
+  bool pipeline = pg->syncs > 0;
+  int rc = pg_await(pg, wait, &st->res, err);
+
+  while (rc == SQLITE_OK && pg->verbs > 0 &&
+         PQresultStatus(st->res) == PGRES_COMMAND_OK) {
+    PQclear(st->res);
+    st->res = NULL;
+    /* A pipeline gives a NULL behind each. */
+    if (pipeline) rc = fed_pg_next(pg, wait, &st->res, err);
+    if (rc == SQLITE_OK && --pg->verbs == 0) {
+      pg->guarded = pg->coming;
+      if (pipeline) pg_set_row_mode(pg);
+    }
+    if (rc == SQLITE_OK) rc = fed_pg_next(pg, wait, &st->res, err);
+  }
+  return rc;
+}
+
 /* The command is sent: wait for its first result and look at it. */
 static int pg_first(struct fed_pg_stmt *st, const struct fed_wait *wait,
                     struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
-  int rc = pg_await(pg, wait, &st->res, err);
+  int rc = pg_first_result(st, wait, err);
 
   if (rc != SQLITE_OK) return rc;
   switch (PQresultStatus(st->res)) {
@@ -370,7 +412,8 @@ static int pg_give_up(struct fed_pg_stmt *st, struct fed_err *err)
   struct fed_pg_done done = {.ended = false};
 
   fed_pg_abort(pg, &done);
-  pg_idle(st, FED_PG_IDLE);
+  fed_pg_guard_done(pg, done.count);
+  fed_pg_idle(st, FED_PG_IDLE);
   if (!done.ended || !done.tag[0] || st->base.ncol > 0) return err->rc;
   fed_err_clear(err);
   st->base.changes = done.changes;
@@ -382,18 +425,40 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
                    struct fed_err *err)
 {
   struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
-  int rc = st->sql ? fed_pg_copy_send(st, err) : SQLITE_NOTFOUND;
+  const char *verb[FED_PG_VERBS];
+  enum fed_pg_guarded then;
+  int rc;
 
+  pg->verbs = 0;
+  rc = st->sql ? fed_pg_copy_send(st, err) : SQLITE_NOTFOUND;
   if (rc != SQLITE_NOTFOUND) return rc;
   if (st->sql && st->generation != pg->generation) {
     rc = pg_parse(st, st->sql, wait, err);
     if (rc != SQLITE_OK) return rc;
   }
+  /* Rows in a row: the guard stands, and one message does it. */
+  if (fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
+      !fed_pg_send_guard(pg, st->locking))
+    return fed_pg_lost(pg, err);
   if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,
                            st->formats, !st->text))
     return fed_pg_fail(pg, NULL, err);
-  pg_set_row_mode(pg);
+  if (pg->verbs == 0) {
+    pg_set_row_mode(pg);
+    return SQLITE_OK;
+  }
+  if (!PQpipelineSync(pg->link)) return fed_pg_lost(pg, err);
+  pg->syncs++;
   return SQLITE_OK;
+}
+
+/* Does it stand alone, so that it need not be guarded, or end a guard? */
+static bool pg_is_alone(const struct fed_pg_stmt *st)
+{
+  const struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
+
+  return st->reading || !pg->in_tx || pg->read_only ||
+         (!fed_pg_must_open(pg) && !pg->base.guard_writes);
 }
 
 int fed_pg_execute(struct fed_stmt *stmt, const struct fed_value *args, int n,
@@ -405,11 +470,12 @@ int fed_pg_execute(struct fed_stmt *stmt, const struct fed_value *args, int n,
 
   if (st->state != FED_PG_IDLE)
     return fed_err_set(err, SQLITE_MISUSE, "the statement was not reset");
-  stmt->changes = 0;
+  stmt->changes = stmt->number = 0;
   rc = fed_pg_ready(pg, false, wait, err);
   if (rc == SQLITE_OK) rc = fed_pg_bind(st, args, n, err);
   if (rc != SQLITE_OK) return rc;
   pg->in_tx = PQtransactionStatus(pg->link) != PQTRANS_IDLE;
+  if (!pg_is_alone(st)) return fed_pg_write(st, n, wait, err);
   rc = pg_send(st, n, wait, err);
   if (rc != SQLITE_OK) return rc;
   pg->active = st;
@@ -462,7 +528,7 @@ static int pg_last(struct fed_pg_stmt *st, const struct fed_wait *wait,
   fed_pg_note(&done, st->res);
   st->base.changes = done.changes;
   rc = fed_pg_finish(fed_pg_of(st->base.conn), wait, NULL, NULL, &done, err);
-  pg_idle(st, rc == SQLITE_OK ? FED_PG_DONE : FED_PG_IDLE);
+  fed_pg_idle(st, rc == SQLITE_OK ? FED_PG_DONE : FED_PG_IDLE);
   return rc == SQLITE_OK ? SQLITE_DONE : rc;
 }
 
@@ -472,7 +538,7 @@ static int pg_step_failed(struct fed_pg_stmt *st, int rc)
   struct fed_pg_done done = {.ended = false};
 
   fed_pg_abort(fed_pg_of(st->base.conn), &done);
-  pg_idle(st, FED_PG_IDLE);
+  fed_pg_idle(st, FED_PG_IDLE);
   return rc;
 }
 
@@ -498,6 +564,11 @@ int fed_pg_step(struct fed_stmt *stmt, const struct fed_wait *wait,
   int rc;
 
   if (st->state == FED_PG_DONE) return SQLITE_DONE;
+  if (st->state == FED_PG_HELD) {
+    if (++st->at < PQntuples(st->res)) return pg_decode_row(st, err);
+    fed_pg_idle(st, FED_PG_DONE);
+    return SQLITE_DONE;
+  }
   if (st->state == FED_PG_IDLE || pg->active != st)
     return fed_err_set(err, SQLITE_MISUSE, "the statement is not executing");
   if (pg->base.broken)

@@ -23,14 +23,21 @@ static const struct pg_state {
   const char *state;
   int rc;
 } pg_states[] = {
-  {"08",    SQLITE_IOERR   }, /* connection exceptions */
-  {"57P",   SQLITE_IOERR   }, /* shutdown, crash, database dropped */
-  {"42501", SQLITE_PERM    }, /* insufficient_privilege */
-  {"42P01", SQLITE_SCHEMA  }, /* undefined_table */
-  {"42703", SQLITE_SCHEMA  }, /* undefined_column */
-  {"3F000", SQLITE_SCHEMA  }, /* invalid_schema_name */
-  {"26000", SQLITE_SCHEMA  }, /* the prepared statement is gone */
-  {"25006", SQLITE_READONLY}  /* read_only_sql_transaction */
+  {"08",    SQLITE_IOERR                }, /* connection exceptions */
+  {"57P",   SQLITE_IOERR                }, /* shutdown, crash, database dropped */
+  {"42501", SQLITE_PERM                 }, /* insufficient_privilege */
+  {"42P01", SQLITE_SCHEMA               }, /* undefined_table */
+  {"42703", SQLITE_SCHEMA               }, /* undefined_column */
+  {"3F000", SQLITE_SCHEMA               }, /* invalid_schema_name */
+  {"26000", SQLITE_SCHEMA               }, /* the prepared statement is gone */
+  {"25006", SQLITE_READONLY             }, /* read_only_sql_transaction */
+  {"55P03", SQLITE_BUSY                 }, /* lock_not_available */
+  {"23505", SQLITE_CONSTRAINT_UNIQUE    },
+  {"23P01", SQLITE_CONSTRAINT_UNIQUE    }, /* exclusion_violation */
+  {"23502", SQLITE_CONSTRAINT_NOTNULL   },
+  {"23503", SQLITE_CONSTRAINT_FOREIGNKEY},
+  {"23514", SQLITE_CONSTRAINT_CHECK     },
+  {"23",    SQLITE_CONSTRAINT           },
 };
 
 static int pg_code(const struct fed_pg_conn *pg, const PGresult *res,
@@ -87,7 +94,7 @@ void fed_pg_clean(char *msg)
   *to = 0;
 }
 
-static int pg_lost(struct fed_pg_conn *pg, struct fed_err *err)
+int fed_pg_lost(struct fed_pg_conn *pg, struct fed_err *err)
 {
   char msg[512];
 
@@ -111,18 +118,23 @@ int fed_pg_fail(struct fed_pg_conn *pg, const PGresult *res,
 
   /* Only the server gives a SQLSTATE; without one libpq itself complains,
    * of a closed socket or of bytes that are not the protocol. */
-  if (!state || !text) return pg_lost(pg, err);
+  if (!state || !text) return fed_pg_lost(pg, err);
   rc = pg_code(pg, res, state);
   if (PQstatus(pg->link) == CONNECTION_BAD || rc == SQLITE_IOERR ||
       (level && (strcmp(level, "FATAL") == 0 || strcmp(level, "PANIC") == 0)))
     pg->base.broken = true;
   if (pg->base.broken) rc = SQLITE_IOERR;
+  /* Serialization failures and deadlocks: the transaction as a whole is to be
+   * run again. */
+  if (strncmp(state, "40", 2) == 0) pg->base.ended = true;
   if (err->rc != SQLITE_OK) return err->rc;
   fed_err_native(err, 0, state);
   if (at) err->position = (int)strtol(at, NULL, 10);
-  return fed_err_set(err, rc, "%s%s%.300s (SQLSTATE %s)%s%.200s", text,
-                     detail ? ": " : "", detail ? detail : "", state,
-                     hint ? "; " : "", hint ? hint : "");
+  fed_err_set(err, rc, "%s%s%.300s (SQLSTATE %s)%s%.200s", text,
+              detail ? ": " : "", detail ? detail : "", state, hint ? "; " : "",
+              hint ? hint : "");
+  if (pg->load) fed_pg_load_blame(pg, res, err);
+  return err->rc;
 }
 
 /* ---- waiting ----------------------------------------------------------- */
@@ -161,7 +173,7 @@ int fed_pg_next(struct fed_pg_conn *pg, const struct fed_wait *wait,
     if (rc != SQLITE_OK) return rc;
     /* On a dead link PQgetResult() returns at once, with the reason. */
     if (!PQconsumeInput(pg->link) && PQstatus(pg->link) != CONNECTION_BAD)
-      return pg_lost(pg, err);
+      return fed_pg_lost(pg, err);
   }
   *out = PQgetResult(pg->link);
   return SQLITE_OK;
@@ -180,7 +192,7 @@ static int pg_refuse_copy_in(struct fed_pg_conn *pg,
 
     if (rc != SQLITE_OK) return rc;
   }
-  if (n < 0) return pg_lost(pg, err);
+  if (n < 0) return fed_pg_lost(pg, err);
   return fed_pg_flush(pg, wait, err);
 }
 
@@ -298,10 +310,12 @@ static int pg_collect_one(struct pg_collect *c, PGresult *res)
   case PGRES_TUPLES_OK:
   case PGRES_EMPTY_QUERY:
     fed_pg_note(c->done, res);
-    break;
+    if (c->done->count != c->done->nth) break;
+    c->done->last = res;
+    return SQLITE_OK;
   case PGRES_COMMAND_OK:
     fed_pg_note(c->done, res);
-    if (!c->done->keep) break;
+    if (!c->done->keep && c->done->count != c->done->nth) break;
     PQclear(c->done->last);
     c->done->last = res;
     return SQLITE_OK;
@@ -347,7 +361,7 @@ static int pg_collect(struct pg_collect *c)
   }
   if (c->pg->syncs > 0 || (PQpipelineStatus(c->pg->link) != PQ_PIPELINE_OFF &&
                            !PQexitPipelineMode(c->pg->link)))
-    return pg_lost(c->pg, c->err);
+    return fed_pg_lost(c->pg, c->err);
   c->pg->leftover = false;
   c->done->ended = true;
   return c->rc;
@@ -406,11 +420,14 @@ static int pg_go_back(struct fed_pg_conn *pg, const struct fed_wait *wait,
 {
   struct fed_pg_done done = {.ended = false};
 
-  if (!pg->guarded || PQtransactionStatus(pg->link) != PQTRANS_INERROR)
+  if (pg->guarded == FED_PG_OPEN ||
+      PQtransactionStatus(pg->link) != PQTRANS_INERROR)
     return SQLITE_OK;
   fed_conn_unlock(&pg->base);
-  if (!PQsendQuery(pg->link, "ROLLBACK TO SAVEPOINT " FED_PG_GUARD))
-    return pg_lost(pg, err);
+  if (!PQsendQuery(pg->link, pg->guarded == FED_PG_READS
+                               ? "ROLLBACK TO " FED_PG_GUARD "; " FED_PG_QUIET
+                               : "ROLLBACK TO " FED_PG_GUARD))
+    return fed_pg_lost(pg, err);
   return fed_pg_finish(pg, wait, NULL, NULL, &done, err);
 }
 
@@ -424,13 +441,24 @@ int fed_pg_ready(struct fed_pg_conn *pg, bool undo, const struct fed_wait *wait,
   if (pg->active && !undo)
     return fed_err_set(err, SQLITE_MISUSE,
                        "another statement of this connection still runs");
+  if (pg->load && !undo)
+    return fed_err_set(err, SQLITE_MISUSE,
+                       "a load of this connection is still open");
+  if (pg->load) {
+    int rc = fed_pg_load_stop(pg, wait, err);
+
+    if (rc != SQLITE_OK) return rc;
+  }
   if (!pg->leftover && !pg->active) goto out;
   if (!undo) {
     int rc = fed_pg_finish(pg, wait, NULL, NULL, &done, err);
 
-    /* An error late in rows that nobody wanted: it has killed the
-     * transaction all the same, so it is told now. */
-    if (rc != SQLITE_OK) return rc;
+    /* An error late in rows that nobody wanted: without a guard it has killed
+     * the transaction all the same, so it is told now. */
+    if (rc != SQLITE_OK && (pg->guarded == FED_PG_OPEN || !done.ended ||
+                            rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY))
+      return rc;
+    fed_err_clear(err);
   } else {
     fed_pg_abort(pg, &done);
     if (!done.ended)
@@ -451,7 +479,7 @@ int fed_pg_exec(struct fed_pg_conn *pg, const char *sql,
   int rc = fed_pg_ready(pg, false, wait, err);
 
   if (rc != SQLITE_OK) return rc;
-  if (!PQsendQuery(pg->link, sql)) return pg_lost(pg, err);
+  if (!PQsendQuery(pg->link, sql)) return fed_pg_lost(pg, err);
   return fed_pg_finish(pg, wait, NULL, NULL, done, err);
 }
 
@@ -468,11 +496,11 @@ int fed_pg_batch(struct fed_pg_conn *pg, const char *const *sql, int n,
   int rc = fed_pg_ready(pg, false, wait, err);
 
   if (rc != SQLITE_OK) return rc;
-  if (!PQenterPipelineMode(pg->link)) return pg_lost(pg, err);
+  if (!PQenterPipelineMode(pg->link)) return fed_pg_lost(pg, err);
   for (int i = 0; i < n; i++)
     if (!PQsendQueryParams(pg->link, sql[i], 0, NULL, NULL, NULL, NULL, 0))
-      return pg_lost(pg, err);
-  if (!PQpipelineSync(pg->link)) return pg_lost(pg, err);
+      return fed_pg_lost(pg, err);
+  if (!PQpipelineSync(pg->link)) return fed_pg_lost(pg, err);
   pg->syncs++;
   return fed_pg_finish(pg, wait, NULL, NULL, done, err);
 }
@@ -484,9 +512,26 @@ int fed_pg_rows(struct fed_pg_conn *pg, const char *sql, fed_pg_row_fn *row,
   int rc = fed_pg_ready(pg, false, wait, err);
 
   if (rc != SQLITE_OK) return rc;
-  if (!PQsendQuery(pg->link, sql)) return pg_lost(pg, err);
+  if (!PQsendQuery(pg->link, sql)) return fed_pg_lost(pg, err);
   PQsetSingleRowMode(pg->link);
   return fed_pg_finish(pg, wait, row, ctx, &done, err);
+}
+
+/* For what is rare enough to cost a round trip more. */
+static int pg_guard_now(struct fed_pg_conn *pg, const struct fed_wait *wait,
+                        struct fed_err *err)
+{
+  struct fed_pg_done done = {.ended = false};
+  const char *verb[FED_PG_VERBS];
+  enum fed_pg_guarded then;
+  int rc;
+
+  if (fed_pg_verbs(pg, false, verb, &then) == 0) return SQLITE_OK;
+  rc = pg->guarded == FED_PG_OPEN
+         ? fed_pg_exec(pg, FED_PG_GUARD "; " FED_PG_QUIET, wait, &done, err)
+         : SQLITE_OK;
+  if (rc == SQLITE_OK && pg->guarded == FED_PG_OPEN) pg->guarded = then;
+  return rc;
 }
 
 int fed_pg_query(struct fed_pg_conn *pg, const char *sql, int nparam,
@@ -497,8 +542,10 @@ int fed_pg_query(struct fed_pg_conn *pg, const char *sql, int nparam,
   int rc = fed_pg_ready(pg, false, wait, err);
 
   if (rc != SQLITE_OK) return rc;
+  rc = pg_guard_now(pg, wait, err);
+  if (rc != SQLITE_OK) return rc;
   if (!PQsendQueryParams(pg->link, sql, nparam, NULL, params, NULL, NULL, 0))
-    return pg_lost(pg, err);
+    return fed_pg_lost(pg, err);
   PQsetSingleRowMode(pg->link);
   return fed_pg_finish(pg, wait, row, ctx, &done, err);
 }
@@ -546,15 +593,20 @@ int fed_pg_parse(struct fed_pg_conn *pg, const char *name, const char *sql,
 {
   struct fed_pg_done done = {.keep = described != NULL};
   int rc = fed_pg_ready(pg, false, wait, err);
+  bool open;
 
   if (rc != SQLITE_OK) return rc;
-  if (!PQenterPipelineMode(pg->link) || !pg_send_gone(pg) ||
+  open = pg->guarded == FED_PG_OPEN; /* one that stands will do */
+  pg->verbs = 0;
+  if (!(open ? fed_pg_send_guard(pg, false) : PQenterPipelineMode(pg->link)) ||
+      (pg->verbs == 0 && !pg_send_gone(pg)) ||
       !PQsendPrepare(pg->link, name, sql, 0, NULL) ||
       (described && !PQsendDescribePrepared(pg->link, name)) ||
       !PQpipelineSync(pg->link))
-    return pg_lost(pg, err);
+    return fed_pg_lost(pg, err);
   pg->syncs++;
   rc = fed_pg_finish(pg, wait, NULL, NULL, &done, err);
+  fed_pg_guard_done(pg, done.count);
   if (rc == SQLITE_OK && described)
     *described = done.last;
   else
