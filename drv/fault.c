@@ -104,6 +104,41 @@ static int fault_execute(struct fed_stmt *stmt, const struct fed_value *args,
   return fault_inner(stmt->conn)->execute(stmt, args, n, wait, err);
 }
 
+static int fault_execute_many(struct fed_stmt *stmt,
+                              const struct fed_value *args, int narg, int n,
+                              int *done, const struct fed_wait *wait,
+                              struct fed_err *err)
+{
+  *done = 0;
+  if (fed_fault_hit(FED_FAULT_CALL))
+    return fault_fail(stmt->conn, "execute of many", err);
+  return fault_inner(stmt->conn)
+    ->execute_many(stmt, args, narg, n, done, wait, err);
+}
+
+static int fault_load_begin(struct fed_conn *conn,
+                            const struct fed_relation *rel,
+                            const int16_t *column, int ncol,
+                            const struct fed_wait *wait, struct fed_err *err)
+{
+  if (fed_fault_hit(FED_FAULT_CALL)) return fault_fail(conn, "load", err);
+  return fault_inner(conn)->load_begin(conn, rel, column, ncol, wait, err);
+}
+
+static int fault_load_row(struct fed_conn *conn, const struct fed_value *row,
+                          const struct fed_wait *wait, struct fed_err *err)
+{
+  if (fed_fault_hit(FED_FAULT_CALL)) return fault_fail(conn, "load row", err);
+  return fault_inner(conn)->load_row(conn, row, wait, err);
+}
+
+static int fault_load_end(struct fed_conn *conn, bool keep,
+                          const struct fed_wait *wait, struct fed_err *err)
+{
+  if (fed_fault_hit(FED_FAULT_CALL)) return fault_fail(conn, "load end", err);
+  return fault_inner(conn)->load_end(conn, keep, wait, err);
+}
+
 static int fault_step(struct fed_stmt *stmt, const struct fed_wait *wait,
                       struct fed_err *err)
 {
@@ -175,6 +210,12 @@ int fed_fault_wrap(struct fed_conn **out, struct fed_conn *inner,
   if (f->drv.batch) f->drv.batch = fault_batch;
   f->drv.prepare = fault_prepare;
   f->drv.execute = fault_execute;
+  if (f->drv.execute_many) f->drv.execute_many = fault_execute_many;
+  if (f->drv.load_begin) {
+    f->drv.load_begin = fault_load_begin;
+    f->drv.load_row = fault_load_row;
+    f->drv.load_end = fault_load_end;
+  }
   f->drv.step = fault_step;
   f->drv.stmt_reset = fault_stmt_reset;
   f->drv.begin = fault_begin;

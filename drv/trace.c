@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "drv/dialect.h"
 #include "drv/drv.h"
 
 struct trace_conn {
@@ -13,6 +14,8 @@ struct trace_conn {
   struct fed_driver drv; /* the inner one's identity, our slots */
   fed_trace_fn *fn;
   void *ctx;
+  struct fed_trace load; /* the load that is open, if running */
+  struct fed_str load_sql;
 };
 
 struct trace_stmt {
@@ -35,18 +38,40 @@ static int trace_after(struct trace_conn *t, int rc)
   t->base.broken |= t->inner->broken;
   t->base.caps = t->inner->caps;
   t->base.locks = t->inner->locks;
+  t->base.ended = t->inner->ended;
   return rc;
+}
+
+/* What who uses the wrapper has set on it is meant for the inner one. */
+static struct fed_conn *trace_before(struct trace_conn *t)
+{
+  t->inner->guard_writes = t->base.guard_writes;
+  return t->inner;
+}
+
+/* The load has ended, and is told of; `error` is NULL when it went well. */
+static void trace_load_end(struct trace_conn *t, const char *error)
+{
+  if (!t->load.running) return;
+  t->load.running = false;
+  t->load.total_us = fed_clock_us() - t->load.start_us;
+  if (t->load.first_us < 0) t->load.first_us = t->load.total_us;
+  t->load.error = error;
+  t->fn(t->ctx, &t->load);
+  fed_str_release(&t->load_sql);
 }
 
 static void trace_close(struct fed_conn *conn)
 {
   if (!conn) return;
+  trace_load_end(trace_of(conn), "connection closed");
   fed_conn_close(trace_of(conn)->inner);
   fed_free(conn);
 }
 
 static void trace_abandon(struct fed_conn *conn)
 {
+  if (trace_of(conn)->load.running) fed_str_release(&trace_of(conn)->load_sql);
   fed_conn_abandon(trace_of(conn)->inner);
   fed_free(conn);
 }
@@ -112,8 +137,8 @@ static int trace_exec(struct fed_conn *conn, const char *sql,
   struct trace_conn *t = trace_of(conn);
   int64_t start = fed_clock_us();
 
-  return trace_call(t, sql, start, 0, fed_conn_exec(t->inner, sql, wait, err),
-                    err);
+  return trace_call(t, sql, start, 0,
+                    fed_conn_exec(trace_before(t), sql, wait, err), err);
 }
 
 /* It may take long, so it shows while it runs. */
@@ -126,7 +151,7 @@ static int trace_run(struct fed_conn *conn, const char *sql,
   int rc;
 
   t->fn(t->ctx, &trace);
-  t->inner->notes[0] = 0;
+  trace_before(t)->notes[0] = 0;
   rc = t->inner->drv->run(t->inner, sql, wait, err);
   memcpy(conn->notes, t->inner->notes, sizeof conn->notes);
   trace.running = false;
@@ -143,7 +168,7 @@ static int trace_batch(struct fed_conn *conn, const char *const *sql, int n,
 {
   struct trace_conn *t = trace_of(conn);
   int64_t start = fed_clock_us();
-  int rc = fed_conn_batch(t->inner, sql, n, done, wait, err);
+  int rc = fed_conn_batch(trace_before(t), sql, n, done, wait, err);
 
   for (int i = 0; i < *done; i++)
     trace_tell(t, sql[i], true, start, 0, SQLITE_OK, err);
@@ -212,6 +237,7 @@ static int trace_show(struct trace_stmt *stmt, int rc,
   stmt->base.ncol = stmt->inner->ncol;
   stmt->base.row = stmt->inner->row;
   stmt->base.changes = stmt->inner->changes;
+  stmt->base.number = stmt->inner->number;
   if (rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
     sqlite3_snprintf((int)sizeof stmt->error, stmt->error, "%s", err->msg);
   return trace_after(trace_of(stmt->base.conn), rc);
@@ -230,12 +256,11 @@ static void trace_end(struct trace_stmt *stmt)
   t->fn(t->ctx, &stmt->trace);
 }
 
-static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
-                         int n, const struct fed_wait *wait,
-                         struct fed_err *err)
+static void trace_start(struct trace_stmt *stmt)
 {
-  struct trace_stmt *stmt = (struct trace_stmt *)base;
+  struct trace_conn *t = trace_of(stmt->base.conn);
 
+  trace_before(t);
   trace_end(stmt); /* nobody may see it being made anew */
   memset(&stmt->trace, 0, sizeof stmt->trace);
   stmt->error[0] = 0;
@@ -244,9 +269,34 @@ static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
   stmt->trace.start_us = fed_clock_us();
   stmt->trace.first_us = -1;
   stmt->trace.running = true;
-  trace_of(base->conn)->fn(trace_of(base->conn)->ctx, &stmt->trace);
+  t->fn(t->ctx, &stmt->trace);
+}
+
+static int trace_execute(struct fed_stmt *base, const struct fed_value *args,
+                         int n, const struct fed_wait *wait,
+                         struct fed_err *err)
+{
+  struct trace_stmt *stmt = (struct trace_stmt *)base;
+
+  trace_start(stmt);
   return trace_show(stmt, fed_stmt_execute(stmt->inner, args, n, wait, err),
                     err);
+}
+
+static int trace_execute_many(struct fed_stmt *base,
+                              const struct fed_value *args, int narg, int n,
+                              int *done, const struct fed_wait *wait,
+                              struct fed_err *err)
+{
+  struct trace_stmt *stmt = (struct trace_stmt *)base;
+  int rc;
+
+  trace_start(stmt);
+  rc = trace_show(
+    stmt, fed_stmt_execute_many(stmt->inner, args, narg, n, done, wait, err),
+    err);
+  trace_end(stmt);
+  return rc;
 }
 
 /* One writer, any readers: no locked instruction is needed. */
@@ -298,6 +348,61 @@ static void trace_finalize(struct fed_stmt *base)
   fed_free(stmt);
 }
 
+/* One entry for all of it: it shows while it runs, with the rows so far. */
+static int trace_load_begin(struct fed_conn *conn,
+                            const struct fed_relation *rel,
+                            const int16_t *column, int ncol,
+                            const struct fed_wait *wait, struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int rc;
+
+  trace_load_end(t, "given up");
+  fed_str_init(&t->load_sql, FED_STR_SQL);
+  fed_str_add(&t->load_sql, "COPY ");
+  fed_dialect_relation(t->inner->drv->dialect, &t->load_sql, rel);
+  fed_str_add(&t->load_sql, " FROM STDIN");
+  if (fed_str_err(&t->load_sql, err) != SQLITE_OK) {
+    fed_str_release(&t->load_sql);
+    return err->rc;
+  }
+  memset(&t->load, 0, sizeof t->load);
+  t->load.sql = t->load_sql.s;
+  t->load.start_us = fed_clock_us();
+  t->load.first_us = -1;
+  t->load.running = true;
+  t->fn(t->ctx, &t->load);
+  rc = fed_conn_load_begin(trace_before(t), rel, column, ncol, wait, err);
+  if (rc != SQLITE_OK) trace_load_end(t, err->msg);
+  return trace_after(t, rc);
+}
+
+static int trace_load_row(struct fed_conn *conn, const struct fed_value *row,
+                          const struct fed_wait *wait, struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int rc = fed_conn_load_row(t->inner, row, wait, err);
+
+  if (t->load.first_us < 0)
+    t->load.first_us = fed_clock_us() - t->load.start_us;
+  if (rc == SQLITE_OK) {
+    atomic_fetch_add_explicit(&t->load.rows, 1, memory_order_relaxed);
+    return rc;
+  }
+  trace_load_end(t, err->msg);
+  return trace_after(t, rc);
+}
+
+static int trace_load_finish(struct fed_conn *conn, bool keep,
+                             const struct fed_wait *wait, struct fed_err *err)
+{
+  struct trace_conn *t = trace_of(conn);
+  int rc = fed_conn_load_end(t->inner, keep, wait, err);
+
+  trace_load_end(t, rc != SQLITE_OK ? err->msg : keep ? NULL : "given up");
+  return trace_after(t, rc);
+}
+
 static int trace_begin(struct fed_conn *conn, const struct fed_begin *opts,
                        const struct fed_wait *wait, struct fed_err *err)
 {
@@ -326,6 +431,7 @@ static int trace_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   struct trace_conn *t = trace_of(conn);
   int64_t start = fed_clock_us();
 
+  trace_load_end(t, "given up");
   return trace_call(t, "ROLLBACK", start, 0,
                     fed_conn_rollback(t->inner, wait, err), err);
 }
@@ -356,6 +462,7 @@ static int trace_rollback_to(struct fed_conn *conn, int level,
   struct trace_conn *t = trace_of(conn);
   int64_t start = fed_clock_us();
 
+  trace_load_end(t, "given up");
   return trace_call(t, "ROLLBACK TO SAVEPOINT", start, 0,
                     fed_conn_rollback_to(t->inner, level, wait, err), err);
 }
@@ -375,6 +482,12 @@ static void trace_driver(struct fed_driver *drv, const struct fed_driver *inner)
   if (inner->batch) drv->batch = trace_batch;
   drv->prepare = trace_prepare;
   drv->execute = trace_execute;
+  if (inner->execute_many) drv->execute_many = trace_execute_many;
+  if (inner->load_begin) {
+    drv->load_begin = trace_load_begin;
+    drv->load_row = trace_load_row;
+    drv->load_end = trace_load_finish;
+  }
   drv->step = trace_step;
   drv->stmt_reset = trace_stmt_reset;
   drv->finalize = trace_finalize;
@@ -397,6 +510,8 @@ int fed_trace_wrap(struct fed_conn **out, struct fed_conn *inner,
   trace_driver(&t->drv, inner->drv);
   fed_conn_init(&t->base, &t->drv);
   t->base.caps = inner->caps;
+  t->base.ended = inner->ended;
+  t->base.guard_writes = inner->guard_writes;
   memcpy(t->base.version, inner->version, sizeof t->base.version);
   t->inner = inner;
   t->fn = fn;
