@@ -108,8 +108,14 @@ static int my_prepare_text(struct fed_mysql *c, struct fed_mysql_stmt *st,
 
 static int my_usable(struct fed_mysql *c, struct fed_err *err)
 {
-  if (!c->head.broken && c->mysql) return SQLITE_OK;
-  return fed_err_set(err, SQLITE_IOERR, "the connection is lost");
+  if (c->head.broken || !c->mysql)
+    return fed_err_set(err, SQLITE_IOERR, "the connection is lost");
+  /* It would commit by itself. */
+  if (c->head.ended)
+    return fed_err_set(err, SQLITE_ABORT,
+                       "the server has ended the transaction: ROLLBACK, and "
+                       "run it again");
+  return SQLITE_OK;
 }
 
 static int my_prepare(struct fed_conn *conn, const char *sql,
@@ -243,8 +249,12 @@ static int my_execute(struct fed_stmt *stmt, const struct fed_value *args,
   struct fed_mysql *c = fed_mysql_of(stmt->conn);
   int rc = my_usable(c, err);
 
-  stmt->changes = 0;
+  stmt->changes = stmt->number = 0;
   if (rc == SQLITE_OK) rc = my_may_execute(st, c, err);
+  /* What is no part of a transaction is no write of ours. */
+  if (rc == SQLITE_OK && stmt->ncol == 0 &&
+      !(c->mysql->server_status & SERVER_STATUS_IN_TRANS))
+    rc = fed_mysql_zero(c, false, wait, err);
   if (rc != SQLITE_OK) return rc;
   st->busy = true;
   if (!st->stmt) return my_execute_text(st, n, wait, err);
@@ -269,9 +279,11 @@ static int my_end(struct fed_mysql_stmt *st, const struct fed_wait *wait,
 {
   struct fed_mysql *c = fed_mysql_of(st->head.conn);
   my_ulonglong changes = mysql_stmt_affected_rows(st->stmt);
+  my_ulonglong number = mysql_stmt_insert_id(st->stmt);
   int rc = fed_mysql_run_free(c, st->stmt, wait, err);
 
   st->head.changes = changes == (my_ulonglong)-1 ? 0 : (int64_t)changes;
+  st->head.number = number > INT64_MAX ? 0 : (int64_t)number;
   my_set_open(st, false);
   return rc;
 }
@@ -361,16 +373,30 @@ static int my_stmt_reset(struct fed_stmt *stmt, const struct fed_wait *wait,
 static int my_exec(struct fed_conn *conn, const char *sql,
                    const struct fed_wait *wait, struct fed_err *err)
 {
-  return fed_mysql_run_exec(fed_mysql_of(conn), sql, wait, err);
+  struct fed_mysql *c = fed_mysql_of(conn);
+  int rc = my_usable(c, err);
+
+  return rc == SQLITE_OK ? fed_mysql_run_exec(c, sql, wait, err) : rc;
+}
+
+static int my_rollback(struct fed_conn *conn, const struct fed_wait *wait,
+                       struct fed_err *err)
+{
+  int rc = fed_mysql_run_exec(fed_mysql_of(conn), "ROLLBACK", wait, err);
+
+  if (rc == SQLITE_OK) conn->ended = false;
+  return rc;
 }
 
 static int my_run(struct fed_conn *conn, const char *sql,
                   const struct fed_wait *wait, struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
-  int rc = my_fits(c, strlen(sql), err);
+  int rc = my_usable(c, err);
   char count[20];
 
+  if (rc == SQLITE_OK) rc = my_fits(c, strlen(sql), err);
+  if (rc == SQLITE_OK) rc = fed_mysql_zero(c, false, wait, err);
   if (rc == SQLITE_OK) rc = fed_mysql_run_exec(c, sql, wait, err);
   if (rc != SQLITE_OK || mysql_warning_count(c->mysql) == 0) return rc;
   /* Only their number: SHOW WARNINGS here would change ROW_COUNT() for the
@@ -422,16 +448,18 @@ static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,
     [FED_ISOLATION_REPEATABLE_READ] = {"REPEATABLE READ", "REPEATABLE-READ"},
     [FED_ISOLATION_SERIALIZABLE] = {"SERIALIZABLE",    "SERIALIZABLE"   },
   };
-  const struct fed_mysql *c = fed_mysql_of(conn);
+  struct fed_mysql *c = fed_mysql_of(conn);
   const char *want = level[opts->isolation].sql;
   char sql[80];
   int rc;
 
-  if ((rc = my_usable(fed_mysql_of(conn), err)) != SQLITE_OK) return rc;
+  if ((rc = my_usable(c, err)) != SQLITE_OK) return rc;
   /* To the server this would be a COMMIT of it. */
   if (c->mysql->server_status & SERVER_STATUS_IN_TRANS)
     return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
-  if (want && strcmp(level[opts->isolation].variable, c->isolation) != 0) {
+  if (!opts->read_only && !opts->guard) rc = fed_mysql_zero(c, true, wait, err);
+  if (rc == SQLITE_OK && want &&
+      strcmp(level[opts->isolation].variable, c->isolation) != 0) {
     snprintf(sql, sizeof sql, "SET TRANSACTION ISOLATION LEVEL %s", want);
     rc = my_exec(conn, sql, wait, err);
   }
@@ -486,7 +514,7 @@ const struct fed_driver fed_driver_mysql = {
   .finalize = my_finalize,
   .begin = my_begin,
   .commit = fed_sqltx_commit,
-  .rollback = fed_sqltx_rollback,
+  .rollback = my_rollback,
   .savepoint = fed_sqltx_savepoint,
   .release = fed_sqltx_release,
   .rollback_to = fed_sqltx_rollback_to,

@@ -44,6 +44,7 @@ typedef bool fed_mysql_bool;
 enum fed_mysql_errno {
   FED_MYSQL_NO_SUCH_THREAD = 1094,
   FED_MYSQL_NOT_ALLOWED = 1148,
+  FED_MYSQL_NO_VARIABLE = 1193,
   FED_MYSQL_UNSUPPORTED_PS = 1295,
 };
 
@@ -84,6 +85,9 @@ struct fed_mysql {
   struct fed_awake awake; /* for what is executed */
   bool raw; /* rows are read from the wire, not fetched by the library */
   bool mariadb;
+  bool
+    undo_on_timeout;  /* of a lock: the whole transaction, not the statement */
+  bool zero;          /* 0 may be written into an AUTO_INCREMENT column, as 0 */
   bool tls;           /* over TLS, or it may come to that: see my_pipe_hold() */
   atomic_bool killed; /* a KILL QUERY was sent, its end not yet awaited */
 };
@@ -222,6 +226,13 @@ void fed_mysql_quote(struct fed_mysql *c, struct fed_str *sql, const char *s);
 
 /* Cut the socket and free the library's handle; c->mysql becomes NULL. */
 void fed_mysql_drop(struct fed_mysql *c);
+
+/*
+ * From now on a 0 in an AUTO_INCREMENT column is a 0, as in SQLite; or it is
+ * what the server makes of it by itself, a new number.
+ */
+int fed_mysql_zero(struct fed_mysql *c, bool zero, const struct fed_wait *wait,
+                   struct fed_err *err);
 
 /* ---- mysql_wait.c ------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 #include "drv/mysql.h"
 
 #define MY_HINT_PACKET "; raise max_allowed_packet on the server"
+#define MY_HINT_AGAIN  "; run the transaction again"
 #define MY_HINT_REACH  "; is the server running, and is the address right?"
 
 /* What is not listed: 2000-2999 and 5000-5999 are the client library's own
@@ -15,6 +16,7 @@ static const struct my_error {
   bool broken;
   const char *hint;
 } my_errors[] = {
+  {1020, SQLITE_BUSY,      false, MY_HINT_AGAIN                               },
   {1040, SQLITE_BUSY,      false, "; raise max_connections, or lower pool_max"},
   {1044, SQLITE_AUTH,      false, NULL                                        },
   {1045, SQLITE_AUTH,      false, "; check the user and the password"         },
@@ -34,11 +36,15 @@ static const struct my_error {
   {1203, SQLITE_BUSY,      false, NULL                                        },
  /* lock wait timeout, deadlock */
   {1205, SQLITE_BUSY,      false, NULL                                        },
-  {1213, SQLITE_BUSY,      false, NULL                                        },
+  {1206, SQLITE_BUSY,      false, MY_HINT_AGAIN                               },
+  {1213, SQLITE_BUSY,      false, MY_HINT_AGAIN                               },
   {1227, SQLITE_PERM,      false, NULL                                        },
   {1290, SQLITE_READONLY,  false, NULL                                        },
   {1317, SQLITE_INTERRUPT, false, NULL                                        },
   {1370, SQLITE_PERM,      false, NULL                                        },
+  {1402, SQLITE_BUSY,      false, NULL                                        },
+  {1613, SQLITE_BUSY,      false, NULL                                        },
+  {1614, SQLITE_BUSY,      false, NULL                                        },
   {1698, SQLITE_AUTH,      false, NULL                                        },
   {1792, SQLITE_READONLY,  false, NULL                                        },
   {1836, SQLITE_READONLY,  false, NULL                                        },
@@ -57,6 +63,28 @@ static const struct my_error {
   {4031, SQLITE_IOERR,     true,  NULL                                        },
 };
 
+static const struct {
+  unsigned native;
+  int rc;
+} my_constraints[] = {
+  {1022, SQLITE_CONSTRAINT_UNIQUE    },
+  {1062, SQLITE_CONSTRAINT_UNIQUE    },
+  {1169, SQLITE_CONSTRAINT_UNIQUE    },
+  {1586, SQLITE_CONSTRAINT_UNIQUE    },
+  {1859, SQLITE_CONSTRAINT_UNIQUE    },
+  {1048, SQLITE_CONSTRAINT_NOTNULL   },
+  {1263, SQLITE_CONSTRAINT_NOTNULL   },
+  {1364, SQLITE_CONSTRAINT_NOTNULL   },
+  {1216, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {1217, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {1451, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {1452, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {1761, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {1762, SQLITE_CONSTRAINT_FOREIGNKEY},
+  {3819, SQLITE_CONSTRAINT_CHECK     },
+  {4025, SQLITE_CONSTRAINT_CHECK     },
+};
+
 static void my_classify(unsigned native, const char *state, int *rc,
                         bool *broken, const char **hint)
 {
@@ -73,6 +101,24 @@ static void my_classify(unsigned native, const char *state, int *rc,
             (native >= 5000 && native < 6000) || native == 0;
   *rc = *broken ? SQLITE_IOERR : SQLITE_ERROR;
   if (strncmp(state, "23", 2) == 0) *rc = SQLITE_CONSTRAINT;
+  for (size_t i = 0; i < FED_LEN(my_constraints); i++)
+    if (my_constraints[i].native == native) *rc = my_constraints[i].rc;
+}
+
+/*
+ * After these the server has rolled back, which the client's flag does not
+ * tell: what came next would commit by itself (traps 19). 1020 is
+ * innodb_snapshot_isolation's, 1206 a table of locks that is full, those above
+ * 1400 XA's, 3101 a group's refusal.
+ */
+static bool my_ends(const struct fed_mysql *c, unsigned native)
+{
+  static const unsigned ends[] = {1020, 1206, 1213, 1402, 1613, 1614, 3101};
+
+  if (native == 1205) return c->undo_on_timeout;
+  for (size_t i = 0; i < FED_LEN(ends); i++)
+    if (ends[i] == native) return true;
+  return false;
 }
 
 int fed_mysql_fail(struct fed_mysql *c, MYSQL_STMT *stmt, struct fed_err *err)
@@ -87,10 +133,8 @@ int fed_mysql_fail(struct fed_mysql *c, MYSQL_STMT *stmt, struct fed_err *err)
   int rc;
 
   my_classify(native, state, &rc, &broken, &hint);
-  /* A deadlock's victim has lost its transaction, which the client's flag
-   * does not tell: what came next would commit by itself (traps 19). */
-  if (native == 1213 && (c->mysql->server_status & SERVER_STATUS_IN_TRANS))
-    broken = true;
+  if (my_ends(c, native) && (c->mysql->server_status & SERVER_STATUS_IN_TRANS))
+    c->head.ended = true;
   if (broken) c->head.broken = true;
   if (native == 0) msg = "the client library failed without saying why";
   if (err->rc != SQLITE_OK) return err->rc;

@@ -276,10 +276,30 @@ static const char *my_isolation_variable(const struct fed_mysql *c)
   return c->mariadb ? "tx_isolation" : "transaction_isolation";
 }
 
+/* Nothing is cut, rounded into a range or made of what is no value; but what
+ * was read can be written, a zero date as well. */
+#define MY_MODE                                                                \
+  "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"                                     \
+  "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+int fed_mysql_zero(struct fed_mysql *c, bool zero, const struct fed_wait *wait,
+                   struct fed_err *err)
+{
+  int rc;
+
+  if (c->zero == zero || c->dsn.plain) return SQLITE_OK;
+  rc =
+    fed_mysql_run_exec(c,
+                       zero ? "SET sql_mode='" MY_MODE ",NO_AUTO_VALUE_ON_ZERO'"
+                            : "SET sql_mode='" MY_MODE "'",
+                       wait, err);
+  if (rc == SQLITE_OK) c->zero = zero;
+  return rc;
+}
+
 /*
  * One statement. TIMESTAMP comes in UTC; sql_mode has neither ANSI_QUOTES
- * nor NO_BACKSLASH_ESCAPES nor PAD_CHAR_TO_FULL_LENGTH, is strict, and lets
- * zero dates through, so that a row holding one can be written back as read.
+ * nor NO_BACKSLASH_ESCAPES nor PAD_CHAR_TO_FULL_LENGTH.
  */
 static int my_set_up(struct fed_mysql *c, const struct fed_wait *wait,
                      struct fed_err *err)
@@ -291,9 +311,7 @@ static int my_set_up(struct fed_mysql *c, const struct fed_wait *wait,
   if (c->dsn.plain)
     return fed_mysql_run_exec(c, "SET NAMES utf8mb4", wait, err);
   n = snprintf(sql, sizeof sql,
-               "SET NAMES utf8mb4, time_zone='+00:00', sql_mode='"
-               "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,"
-               "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+               "SET NAMES utf8mb4, time_zone='+00:00', sql_mode='" MY_MODE "', "
                "autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, "
                "sql_select_limit=18446744073709551615");
   if (c->mariadb && my_has_snapshot_isolation(version))
@@ -311,22 +329,34 @@ static void my_copy(char *out, size_t size, const char *s)
   snprintf(out, size, "%s", s ? s : "");
 }
 
-static int my_learn(struct fed_mysql *c, const struct fed_wait *wait,
-                    struct fed_err *err)
+/* `timeout` false: for a server without InnoDB, which does not know that. */
+static int my_ask(struct fed_mysql *c, bool timeout, MYSQL_RES **rows,
+                  const struct fed_wait *wait, struct fed_err *err)
 {
   char sql[300];
-  MYSQL_RES *rows;
-  MYSQL_ROW row;
-  int rc;
 
   snprintf(sql, sizeof sql,
            "SELECT CONNECTION_ID(), "
            "CONCAT(@@hostname, ':', @@port, ':', @@server_id), DATABASE(), "
-           "@@%s, @@max_allowed_packet",
-           my_isolation_variable(c));
-  rc = fed_mysql_run_rows(c, sql, &rows, wait, err);
+           "@@%s, @@max_allowed_packet, %s",
+           my_isolation_variable(c),
+           timeout ? "@@innodb_rollback_on_timeout" : "0");
+  return fed_mysql_run_rows(c, sql, rows, wait, err);
+}
+
+static int my_learn(struct fed_mysql *c, const struct fed_wait *wait,
+                    struct fed_err *err)
+{
+  MYSQL_RES *rows;
+  MYSQL_ROW row;
+  int rc = my_ask(c, true, &rows, wait, err);
+
+  if (rc != SQLITE_OK && err->native == FED_MYSQL_NO_VARIABLE) {
+    fed_err_clear(err);
+    rc = my_ask(c, false, &rows, wait, err);
+  }
   if (rc != SQLITE_OK) return rc;
-  row = rows && mysql_num_fields(rows) == 5 ? mysql_fetch_row(rows) : NULL;
+  row = rows && mysql_num_fields(rows) == 6 ? mysql_fetch_row(rows) : NULL;
   if (!row || !row[0]) {
     mysql_free_result(rows);
     return fed_err_set(err, SQLITE_CANTOPEN,
@@ -337,6 +367,7 @@ static int my_learn(struct fed_mysql *c, const struct fed_wait *wait,
   my_copy(c->database, sizeof c->database, row[2]);
   my_copy(c->isolation, sizeof c->isolation, row[3]);
   c->max_packet = row[4] ? strtoull(row[4], NULL, 10) : 0;
+  c->undo_on_timeout = row[5] && row[5][0] == '1';
   mysql_free_result(rows);
   return SQLITE_OK;
 }
@@ -394,6 +425,7 @@ int fed_mysql_reset(struct fed_conn *conn, const struct fed_wait *wait,
   int rc = fed_mysql_run_reset(c, wait, err);
 
   c->session++;
+  c->zero = c->head.ended = false;
   return rc == SQLITE_OK ? my_set_up(c, wait, err) : rc;
 }
 

@@ -24,6 +24,7 @@ struct sq_stmt {
   enum sq_state state;
   sqlite3_stmt *stmt;
   enum fed_class *want; /* a copy; NULL takes whatever comes */
+  bool inserts;
 };
 
 /* ---- waiting ----------------------------------------------------------- */
@@ -67,9 +68,20 @@ int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err)
 {
   const char *msg = sqlite3_errmsg(sq->db);
 
-  rc &= 0xff; /* the owner of a borrowed handle may want extended codes */
-  /* A full disk and the like end the transaction as well. */
-  if (sq->in_tx && sqlite3_get_autocommit(sq->db)) sq->base.broken = true;
+  /* The owner of a borrowed handle may want extended codes; we only want to
+   * know which constraint it was. */
+  rc &= 0xff;
+  if (rc == SQLITE_CONSTRAINT) rc = sqlite3_extended_errcode(sq->db);
+  /* A full disk, a trigger with RAISE(ROLLBACK): out of the transaction. */
+  if (sq->in_tx && sqlite3_get_autocommit(sq->db)) sq->base.ended = true;
+  if (sq->in_tx && sqlite3_extended_errcode(sq->db) == SQLITE_BUSY_SNAPSHOT) {
+    sq->base.ended = true;
+    fed_err_native(err, SQLITE_BUSY_SNAPSHOT, NULL);
+    return fed_err_set(err, SQLITE_BUSY,
+                       "another wrote to the file since this transaction first "
+                       "read it (SQLite error %d): ROLLBACK, and run it again",
+                       SQLITE_BUSY_SNAPSHOT);
+  }
   /* SQLite says "interrupted" for a passed deadline, and "locked" for both:
    * ask which it was. */
   if ((rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY) && sq->wait) {
@@ -333,12 +345,22 @@ static enum fed_health sq_health(struct fed_conn *conn, bool look)
   return FED_HEALTH_CLEAN;
 }
 
+/* It would commit by itself. */
+int fed_sq_usable(const struct sq_conn *sq, struct fed_err *err)
+{
+  if (!sq->base.ended) return SQLITE_OK;
+  return fed_err_set(err, SQLITE_ABORT,
+                     "the transaction has ended by itself: ROLLBACK, and run "
+                     "it again");
+}
+
 int fed_sq_exec(struct fed_conn *conn, const char *sql,
                 const struct fed_wait *wait, struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(conn);
-  int rc;
+  int rc = fed_sq_usable(sq, err);
 
+  if (rc != SQLITE_OK) return rc;
   fed_sq_enter(sq, wait);
   rc = sqlite3_exec(sq->db, sql, NULL, NULL, NULL);
   return rc == SQLITE_OK ? SQLITE_OK : fed_sq_error(sq, rc, err);
@@ -358,6 +380,7 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
 
   fed_sq_enter(sq, wait);
   sq_undo(sq);
+  conn->ended = false;
   if (!conn->dirty || sq->borrowed) return SQLITE_OK;
   sqlite3_close_v2(sq->db);
   sq->db = NULL;
@@ -436,6 +459,8 @@ static int sq_prepare(struct fed_conn *conn, const char *sql,
                        : fed_sq_error_at(sq, rc, sql, err);
   if (rc != SQLITE_OK) goto out;
   stmt->base.ncol = sqlite3_column_count(stmt->stmt);
+  stmt->inserts = sqlite3_strnicmp(sql, "INSERT ", 7) == 0 ||
+                  sqlite3_strnicmp(sql, "REPLACE ", 8) == 0;
   rc = sq_shape(stmt, want, nwant, err);
 out:
   if (rc == SQLITE_OK)
@@ -472,7 +497,9 @@ static int sq_execute(struct fed_stmt *base, const struct fed_value *args,
   struct sq_conn *sq = sq_of(base->conn);
   int wanted = sqlite3_bind_parameter_count(stmt->stmt);
 
+  if (fed_sq_usable(sq, err) != SQLITE_OK) return err->rc;
   fed_sq_enter(sq, wait);
+  base->changes = base->number = 0;
   if (stmt->state != SQ_IDLE)
     return fed_err_set(err, SQLITE_MISUSE, "executed again without a reset");
   if (n != wanted)
@@ -568,6 +595,8 @@ static int sq_step(struct fed_stmt *base, const struct fed_wait *wait,
   if (rc != SQLITE_DONE) return fed_sq_error(sq, rc, err);
   stmt->state = SQ_DONE;
   base->changes = sq_changes(stmt, sq->db);
+  if (stmt->inserts && base->changes > 0)
+    base->number = sqlite3_last_insert_rowid(sq->db);
   return SQLITE_DONE;
 }
 

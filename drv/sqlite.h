@@ -36,6 +36,9 @@ static inline struct sq_conn *sq_of(struct fed_conn *conn)
 /* Every call that may wait begins here. */
 void fed_sq_enter(struct sq_conn *sq, const struct fed_wait *wait);
 
+/* An error once the transaction has ended by itself. */
+int fed_sq_usable(const struct sq_conn *sq, struct fed_err *err);
+
 /* Record the handle's error as ours; returns its code. */
 int fed_sq_error(struct sq_conn *sq, int rc, struct fed_err *err);
 

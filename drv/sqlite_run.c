@@ -104,8 +104,9 @@ static int sq_run(struct fed_conn *conn, const char *sql,
   struct sq_conn *sq = sq_of(conn);
   sqlite3_stmt *stmt = NULL;
   const char *tail = "";
-  int rc;
+  int rc = fed_sq_usable(sq, err);
 
+  if (rc != SQLITE_OK) return rc;
   fed_sq_enter(sq, wait);
   sq_as_user(sq, 1);
   rc = sqlite3_prepare_v2(sq->db, sql, -1, &stmt, &tail);
@@ -182,9 +183,10 @@ static int sq_end(struct fed_conn *conn, const char *verb,
                   const struct fed_wait *wait, struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(conn);
-  int rc = sq_verb(sq, verb, wait, err);
+  bool gone = conn->ended && sqlite3_get_autocommit(sq->db);
+  int rc = gone ? SQLITE_OK : sq_verb(sq, verb, wait, err);
 
-  if (rc == SQLITE_OK) sq->in_tx = false;
+  if (rc == SQLITE_OK) sq->in_tx = conn->ended = false;
   if (rc != SQLITE_OK || !sq->read_only) return rc;
   sq->read_only = false;
   return fed_sq_exec(conn, "PRAGMA query_only=0", wait, err);
@@ -193,7 +195,9 @@ static int sq_end(struct fed_conn *conn, const char *verb,
 int fed_sq_commit(struct fed_conn *conn, const struct fed_wait *wait,
                   struct fed_err *err)
 {
-  return sq_end(conn, "COMMIT", wait, err);
+  int rc = fed_sq_usable(sq_of(conn), err);
+
+  return rc == SQLITE_OK ? sq_end(conn, "COMMIT", wait, err) : rc;
 }
 
 /*
@@ -220,6 +224,6 @@ int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   fed_sq_abort(sq_of(conn));
   if (!sqlite3_get_autocommit(sq_of(conn)->db)) return rc;
   fed_err_clear(err);
-  sq_of(conn)->in_tx = false;
+  sq_of(conn)->in_tx = conn->ended = false;
   return SQLITE_OK;
 }
