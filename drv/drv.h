@@ -73,6 +73,7 @@ enum fed_fill {
   FED_FILL_ALWAYS,   /* that, or what the server makes of each write: nothing
                         else can be written (GENERATED ALWAYS AS IDENTITY) */
   FED_FILL_COMPUTED, /* a value made from other columns, never written */
+  FED_FILL_COUNT
 };
 
 /* One column of a remote table, view or query. Owned by its relation. */
@@ -111,7 +112,16 @@ struct fed_relation {
   char *schema; /* "" for a query */
   char *name;   /* table name, or the text of the query */
   enum fed_kind kind;
-  bool on_path;  /* found by its bare name, along the search path */
+  bool on_path; /* found by its bare name, along the search path */
+  /* Is what writing needs known: `atomic`, and of each column `fill` and
+   * `uniques`? Not of a query, nor of a table that was kept in a file before
+   * this was asked: those are not written. */
+  bool told;
+  /* What a transaction wrote is gone after its rollback, and what a statement
+   * wrote when it fails. Not so where a MySQL engine has no transactions (such
+   * as MyISAM, Aria, MEMORY, CSV, ARCHIVE), and not known of MySQL's views and
+   * of virtual tables. */
+  bool atomic;
   double rows;   /* the server's estimate; below 0 unknown */
   int64_t asked; /* when statistics were read, Unix ms; 0 never */
   int ncol;
@@ -153,6 +163,8 @@ void fed_relation_take_stats(struct fed_relation *to,
 const char *fed_class_name(enum fed_class class);
 /* The storage class its values have: FED_NULL for FED_CLASS_ANY. */
 enum fed_type fed_class_storage(enum fed_class class);
+/* "null", "default", "number", "always", "computed". */
+const char *fed_fill_name(enum fed_fill fill);
 /* "table", "partitioned table", "view", ... */
 const char *fed_kind_name(enum fed_kind kind);
 

@@ -7,14 +7,16 @@
  * one UNION ALL and brought together here:
  *
  *     schema  table  part  ord  what     text        flag  more       count
- *     shop    t      0     0    BASE TABLE
+ *             InnoDB 4     0    (an engine that has transactions)
+ *     shop    t      0     0    BASE TABLE InnoDB
  *     ...                                                             rows
- *     shop    t      1     1    id       bigint(20)  NO
+ *     shop    t      1     1    id       bigint(20)  NO               default
  *     shop    t      1     2    name     varchar(20) YES   latin1_..
  *     shop    t      2     1    PRIMARY  id          ''    (prefix)   distinct
  *     shop    t      3     1    by_name  name        YES   (prefix)   distinct
  *
- * Part 2 are unique indexes, part 3 others, of which the first column only.
+ * Part 2 are unique indexes, part 3 others, of which the first column only. The
+ * last column, extra, is COLUMNS.EXTRA.
  */
 #include "drv/mysql.h"
 
@@ -26,7 +28,10 @@
 /* Servers allow 16 columns in a key, MariaDB 32. */
 #define MY_KEY_MAX 32
 
-enum my_part { MY_TABLE, MY_COLUMN, MY_KEY, MY_INDEX };
+enum my_part { MY_TABLE, MY_COLUMN, MY_KEY, MY_INDEX, MY_ENGINE };
+
+/* More engines than servers have; one beyond would count as without. */
+#define MY_ENGINES_MAX 32
 
 /* The columns of the answer. */
 enum my_cell {
@@ -39,6 +44,7 @@ enum my_cell {
   MY_FLAG,
   MY_MORE,
   MY_COUNT,
+  MY_EXTRA,
   MY_CELLS
 };
 
@@ -158,7 +164,8 @@ struct my_key {
   char name[200];
   int col[MY_KEY_MAX];
   int n;
-  bool bad; /* a prefix, an expression or a column that may be NULL */
+  bool bad;   /* a prefix or an expression */
+  bool nulls; /* a column may be NULL */
 };
 
 struct my_builder {
@@ -167,6 +174,10 @@ struct my_builder {
   const char *database; /* the URL's: our search path */
   bool open;            /* the last relation of `out` is being filled */
   struct my_key now, best;
+  int nunique; /* unique keys seen of this relation */
+  /* Those with transactions; the names are the answer's. */
+  const char *engine[MY_ENGINES_MAX];
+  int nengine;
 };
 
 static struct fed_relation *my_relation(const struct my_builder *b)
@@ -174,17 +185,27 @@ static struct fed_relation *my_relation(const struct my_builder *b)
   return b->open ? &b->out->rel[b->out->nrel - 1] : NULL;
 }
 
+static void my_add_unique(struct my_builder *b)
+{
+  struct fed_relation *rel = my_relation(b);
+
+  for (int i = 0; rel && i < b->now.n; i++)
+    rel->col[b->now.col[i]].uniques |= UINT32_C(1) << b->nunique;
+  b->nunique++;
+}
+
 /* PRIMARY KEY, else the unique index of the fewest columns. */
 static void my_key_end(struct my_builder *b)
 {
   bool primary = strcmp(b->now.name, "PRIMARY") == 0;
 
-  if (b->now.n > 0 && !b->now.bad &&
+  if (b->now.n > 0 && !b->now.bad && b->nunique < 32) my_add_unique(b);
+  if (b->now.n > 0 && !b->now.bad && !b->now.nulls &&
       (b->best.n == 0 || primary ||
        (strcmp(b->best.name, "PRIMARY") != 0 && b->now.n < b->best.n)))
     b->best = b->now;
   b->now.n = 0;
-  b->now.bad = false;
+  b->now.bad = b->now.nulls = false;
   b->now.name[0] = 0;
 }
 
@@ -214,7 +235,21 @@ static void my_relation_end(struct my_builder *b)
   }
   b->best.n = 0;
   b->best.name[0] = 0;
+  b->nunique = 0;
   b->open = false;
+}
+
+static void my_add_engine(struct my_builder *b, char **cell)
+{
+  if (b->nengine < MY_ENGINES_MAX) b->engine[b->nengine++] = cell[MY_NAME];
+}
+
+/* A view has no engine to ask. */
+static bool my_has_transactions(const struct my_builder *b, const char *engine)
+{
+  for (int i = 0; i < b->nengine && engine; i++)
+    if (sqlite3_stricmp(b->engine[i], engine) == 0) return true;
+  return false;
 }
 
 static int my_add_table(struct my_builder *b, char **cell, struct fed_err *err)
@@ -235,6 +270,7 @@ static int my_add_table(struct my_builder *b, char **cell, struct fed_err *err)
   rel->on_path = !b->scope->schema || strcmp(cell[MY_SCHEMA], b->database) == 0;
   rel->kind = view ? FED_KIND_VIEW : FED_KIND_TABLE;
   rel->rows = table && cell[MY_COUNT] ? (double)my_number(cell[MY_COUNT]) : -1;
+  rel->atomic = my_has_transactions(b, cell[MY_TEXT]);
   b->open = true;
   return SQLITE_OK;
 }
@@ -248,6 +284,19 @@ static bool my_is_unicode(const char *collation)
                        strncmp(collation, "utf32_", 6) == 0);
 }
 
+static enum fed_fill my_fill(const char *extra, const char *defaults)
+{
+  if (!extra) extra = "";
+  /* Those of system versioning are called STORED GENERATED as well. */
+  if (sqlite3_strlike("%VIRTUAL GENERATED%", extra, 0) == 0 ||
+      sqlite3_strlike("%STORED GENERATED%", extra, 0) == 0 ||
+      sqlite3_strlike("%PERSISTENT%", extra, 0) == 0)
+    return FED_FILL_COMPUTED;
+  if (sqlite3_strlike("%auto_increment%", extra, 0) == 0)
+    return FED_FILL_NUMBER;
+  return defaults && my_number(defaults) ? FED_FILL_DEFAULT : FED_FILL_NULL;
+}
+
 static int my_add_column(struct my_builder *b, char **cell, struct fed_err *err)
 {
   struct fed_relation *rel = my_relation(b);
@@ -259,6 +308,7 @@ static int my_add_column(struct my_builder *b, char **cell, struct fed_err *err)
   col->class = my_type_class(cell[MY_TEXT]);
   col->textcmp = my_textcmp(cell[MY_MORE]);
   col->unicode = my_is_unicode(cell[MY_MORE]);
+  col->fill = my_fill(cell[MY_EXTRA], cell[MY_COUNT]);
   /* A zero date is not NULL here: we give it as text. */
   col->notnull = rel->kind == FED_KIND_TABLE && cell[MY_FLAG] &&
                  strcmp(cell[MY_FLAG], "NO") == 0;
@@ -294,11 +344,11 @@ static void my_add_key(struct my_builder *b, char **cell)
   if (strcmp(name, b->now.name) != 0) my_key_end(b);
   snprintf(b->now.name, sizeof b->now.name, "%s", name);
   at = cell[MY_TEXT] ? my_find_column(rel, cell[MY_TEXT]) : -1;
-  if (at < 0 || b->now.n == MY_KEY_MAX || cell[MY_MORE] ||
-      (cell[MY_FLAG] && strcmp(cell[MY_FLAG], "YES") == 0))
+  if (at < 0 || b->now.n == MY_KEY_MAX || cell[MY_MORE])
     b->now.bad = true;
   else
     b->now.col[b->now.n++] = at;
+  b->now.nulls |= cell[MY_FLAG] && strcmp(cell[MY_FLAG], "YES") == 0;
 }
 
 static int my_add(struct my_builder *b, char **cell, struct fed_err *err)
@@ -315,6 +365,9 @@ static int my_add(struct my_builder *b, char **cell, struct fed_err *err)
     break;
   case MY_INDEX:
     my_add_index(b, cell);
+    break;
+  case MY_ENGINE:
+    my_add_engine(b, cell);
     break;
   }
   return SQLITE_OK;
@@ -348,24 +401,39 @@ static void my_question(struct fed_mysql *c, const struct fed_scope *scope,
 {
   static const char *const part[] = {
     "SELECT CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS BINARY), 0, 0,"
-    " TABLE_TYPE, NULL, NULL, NULL, TABLE_ROWS"
+    " TABLE_TYPE, ENGINE, NULL, NULL, TABLE_ROWS, NULL"
     " FROM information_schema.TABLES"
     " WHERE ",
     " UNION ALL SELECT CAST(TABLE_SCHEMA AS BINARY),"
     " CAST(TABLE_NAME AS BINARY), 1, ORDINAL_POSITION, COLUMN_NAME,"
-    " COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME, NULL"
-    " FROM information_schema.COLUMNS WHERE ",
+    " COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME,"
+    " COLUMN_DEFAULT IS NOT NULL",
+    /* MariaDB writes a default as SQL: none at all is the word NULL. */
+    " AND COLUMN_DEFAULT <> 'NULL'",
+    ", EXTRA FROM information_schema.COLUMNS WHERE ",
     " UNION ALL SELECT CAST(TABLE_SCHEMA AS BINARY),"
     " CAST(TABLE_NAME AS BINARY), 2 + NON_UNIQUE, SEQ_IN_INDEX, INDEX_NAME,"
-    " COLUMN_NAME, NULLABLE, SUB_PART, CARDINALITY"
+    " COLUMN_NAME, NULLABLE, SUB_PART, CARDINALITY, NULL"
     " FROM information_schema.STATISTICS"
     " WHERE (NON_UNIQUE = 0 OR SEQ_IN_INDEX = 1)"
     " AND INDEX_TYPE IN ('BTREE', 'HASH') AND "};
 
   for (size_t i = 0; i < FED_LEN(part); i++) {
+    if (i == 2 && !c->mariadb) continue;
     fed_str_add(sql, part[i]);
-    my_scope_where(c, scope, sql);
+    if (i != 1 && i != 2) my_scope_where(c, scope, sql);
   }
+  fed_str_add(sql, " UNION ALL SELECT '', ENGINE, 4, 0, '', NULL, NULL, NULL,"
+                   " NULL, NULL FROM information_schema.ENGINES"
+                   " WHERE TRANSACTIONS = 'YES'");
+}
+
+/* The primary key comes first. */
+static int my_compare_keys(const char *a, const char *b)
+{
+  int diff = (strcmp(a, "PRIMARY") != 0) - (strcmp(b, "PRIMARY") != 0);
+
+  return diff ? diff : strcmp(a, b);
 }
 
 /* Schema, table, part; then columns by number, keys by name and number. */
@@ -378,7 +446,7 @@ static int my_compare(const void *a, const void *b)
   if (diff == 0) diff = strcmp(x[MY_NAME], y[MY_NAME]);
   if (diff == 0) diff = (int)my_number(x[MY_PART]) - (int)my_number(y[MY_PART]);
   if (diff == 0 && (int)my_number(x[MY_PART]) == MY_KEY)
-    diff = strcmp(x[MY_WHAT], y[MY_WHAT]);
+    diff = my_compare_keys(x[MY_WHAT], y[MY_WHAT]);
   return diff ? diff : (int)my_number(x[MY_ORD]) - (int)my_number(y[MY_ORD]);
 }
 

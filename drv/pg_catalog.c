@@ -77,6 +77,47 @@ static const char pg_sql_first[] =
   " GROUP BY 1, 2, 3)";
 
 /*
+ * Every unique index over columns we may see, and over every row, is a bit of
+ * its columns. One with a column that is hidden from us would look like one
+ * over the others.
+ */
+static const char pg_sql_uniques[] =
+  ", uniq AS (SELECT k.indrelid, u.attnum,"
+  " pg_catalog.bit_or(1::int8 << (k.n - 1)::int4) AS bits"
+  " FROM (SELECT i.indrelid, c.cols, pg_catalog.row_number() OVER"
+  " (PARTITION BY i.indrelid"
+  " ORDER BY i.indisprimary DESC, x.relname COLLATE \"C\") AS n"
+  " FROM pg_catalog.pg_index i"
+  " JOIN rel ON rel.oid = i.indrelid AND NOT rel.inherits"
+  " JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid,"
+  " LATERAL (SELECT (pg_catalog.string_to_array(i.indkey::text, ' ')"
+  "::int2[])[1:i.indnkeyatts] AS cols) c"
+  " WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL"
+  " AND i.indexprs IS NULL AND NOT EXISTS"
+  " (SELECT 1 FROM pg_catalog.unnest(c.cols) h(n) WHERE NOT"
+  " pg_catalog.has_column_privilege(i.indrelid, h.n, 'SELECT'))) k,"
+  " LATERAL pg_catalog.unnest(k.cols) u(attnum)"
+  " WHERE k.n <= 32 GROUP BY 1, 2)";
+
+/* 's' a number from a sequence, owned by the column or not; see pg_fill(). A
+ * column without a default has its domain's. */
+static const char pg_sql_fill[] =
+  ", CASE WHEN a.attgenerated <> '' THEN 'c'"
+  " WHEN a.attidentity = 'a' THEN 'a' WHEN a.attidentity = 'd' THEN 's'"
+  " WHEN def.text ~ '^(pg_catalog[.])?nextval[(][(]?''([^'']|'''')*''"
+  "(::text[)])?::regclass[)]$' THEN 's'"
+  " WHEN def.text IS NOT NULL THEN 'd' END, uniq.bits";
+
+static const char pg_sql_default[] =
+  " LEFT JOIN LATERAL (SELECT coalesce("
+  "(SELECT pg_catalog.pg_get_expr(ad.adbin, ad.adrelid)"
+  " FROM pg_catalog.pg_attrdef ad"
+  " WHERE ad.adrelid = a.attrelid AND ad.adnum = a.attnum),"
+  " (SELECT ty.typdefault FROM pg_catalog.pg_type ty"
+  " WHERE ty.oid = a.atttypid)) AS text) def ON true"
+  " LEFT JOIN uniq ON uniq.indrelid = r.oid AND uniq.attnum = a.attnum";
+
+/*
  * What ANALYZE found, of the columns that we may read: the view sees to it,
  * column by column. That takes its time: where there are many tables it is
  * left out, and asked of one table once that has been used.
@@ -109,6 +150,8 @@ enum {
   /* In millionths, as strtod() obeys the locale: */
   PG_C_DISTINCT, /* below 0: minus the part of the rows; 0 unknown */
   PG_C_NULLS,
+  PG_C_FILL,
+  PG_C_UNIQUES,
 };
 
 /*
@@ -205,6 +248,7 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
   fed_str_add(sql, pg_sql_relations);
   pg_add_scope(sql, scope);
   fed_str_add(sql, pg_sql_first);
+  fed_str_add(sql, pg_sql_uniques);
   fed_str_add(sql, " SELECT r.nspname, r.relname, r.relkind");
   pg_add_rows(sql, version);
   fed_str_add(sql, ", r.oid, a.attname,"
@@ -221,6 +265,7 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
   fed_str_add(sql, stats ? " ELSE (s.n_distinct * 1000000)::bigint END,"
                            " (s.null_frac * 1000000)::bigint"
                          : " END, NULL");
+  fed_str_add(sql, pg_sql_fill);
   fed_str_add(sql, " FROM rel r");
   fed_str_add(sql, pg_sql_key);
   fed_str_add(sql, " LEFT JOIN pg_catalog.pg_attribute a"
@@ -234,6 +279,7 @@ static void pg_catalog_sql(struct fed_str *sql, const struct fed_scope *scope,
                    " LEFT JOIN first ON first.indrelid = r.oid"
                    " AND first.attnum = a.attnum"
                    " AND first.coll IN (0, a.attcollation)");
+  fed_str_add(sql, pg_sql_default);
   if (stats) fed_str_addf(sql, pg_sql_stats, PG_STATS_MAX);
   fed_str_add(sql, " ORDER BY pg_catalog.array_position("
                    "pg_catalog.current_schemas(false), r.nspname),"
@@ -272,6 +318,22 @@ static enum fed_textcmp pg_textcmp(enum fed_class class, bool deterministic,
 {
   if (class != FED_CLASS_TEXT || !deterministic) return FED_TEXTCMP_LOOSE;
   return bytewise ? FED_TEXTCMP_BYTES : FED_TEXTCMP_EQUAL;
+}
+
+static enum fed_fill pg_fill(char fill)
+{
+  switch (fill) {
+  case 'c':
+    return FED_FILL_COMPUTED;
+  case 'a':
+    return FED_FILL_ALWAYS;
+  case 's':
+    return FED_FILL_NUMBER;
+  case 'd':
+    return FED_FILL_DEFAULT;
+  default:
+    return FED_FILL_NULL;
+  }
 }
 
 static bool pg_true(PGresult *row, int col)
@@ -343,6 +405,8 @@ static int pg_catalog_row(void *ctx, PGresult *row, struct fed_err *err)
   col->unicode = list->unicode;
   col->notnull = pg_true(row, PG_C_NOTNULL) && !pg_may_be_nan(col->class);
   col->key = (int)strtol(PQgetvalue(row, 0, PG_C_KEY), NULL, 10);
+  col->fill = pg_fill(PQgetvalue(row, 0, PG_C_FILL)[0]);
+  col->uniques = (uint32_t)strtoul(PQgetvalue(row, 0, PG_C_UNIQUES), NULL, 10);
   pg_column_stats(rel, row, col);
   return SQLITE_OK;
 }

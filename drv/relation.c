@@ -40,6 +40,7 @@ struct fed_relation *fed_catalog_add(struct fed_catalog *cat,
   memset(rel, 0, sizeof *rel);
   rel->rows = -1;
   rel->asked = fed_clock_wall_ms();
+  rel->told = rel->atomic = true;
   rel->schema = fed_strdup(schema);
   rel->name = fed_strdup(name);
   if (!rel->schema || !rel->name) {
@@ -132,6 +133,17 @@ enum fed_type fed_class_storage(enum fed_class class)
 {
   return class >= 0 && class < FED_CLASS_COUNT ? relation_class[class].storage
                                                : FED_NULL;
+}
+
+const char *fed_fill_name(enum fed_fill fill)
+{
+  static const char *const name[FED_FILL_COUNT] = {
+    [FED_FILL_NULL] = "null",         [FED_FILL_DEFAULT] = "default",
+    [FED_FILL_NUMBER] = "number",     [FED_FILL_ALWAYS] = "always",
+    [FED_FILL_COMPUTED] = "computed",
+  };
+
+  return fill >= 0 && fill < FED_FILL_COUNT ? name[fill] : "?";
 }
 
 const char *fed_kind_name(enum fed_kind kind)

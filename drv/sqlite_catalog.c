@@ -15,7 +15,9 @@ static const char sq_tables_sql[] =
   " AND (?1 IS NULL OR name = ?1 COLLATE NOCASE) ORDER BY name";
 
 static const char sq_columns_sql[] =
-  "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)"
+  "SELECT name, type, \"notnull\", pk,"
+  " CASE WHEN hidden > 1 THEN 'c' WHEN dflt_value IS NOT NULL THEN 'd' END"
+  " FROM pragma_table_xinfo(?1)"
   " WHERE hidden <> 1 ORDER BY cid";
 
 static const char *sq_text(sqlite3_stmt *stmt, int i)
@@ -52,6 +54,7 @@ static int sq_collation(struct sq_conn *sq, const char *table,
 struct sq_table {
   bool is_table;  /* neither a view nor virtual */
   bool has_rowid; /* not WITHOUT ROWID */
+  bool has_alias; /* a column is the rowid */
   bool strict;
   bool readable; /* false: its module is not known here */
 };
@@ -77,11 +80,11 @@ static bool sq_has_alias(struct sq_conn *sq, const char *table)
 
 /*
  * PRIMARY KEY alone lets NULLs in, and then names no row. Only the rowid's
- * alias (a single INTEGER PRIMARY KEY) is never NULL by itself.
+ * alias (a single INTEGER PRIMARY KEY) is never NULL by itself. Is there one?
  */
-static void sq_key(struct fed_relation *rel, bool may_alias)
+static bool sq_key(struct fed_relation *rel, bool may_alias)
 {
-  bool nulls = false;
+  bool nulls = false, alias = false;
 
   for (int i = 0; i < rel->ncol; i++) {
     struct fed_column *col = &rel->col[i];
@@ -90,11 +93,15 @@ static void sq_key(struct fed_relation *rel, bool may_alias)
     if (may_alias && sqlite3_stricmp(col->type, "INTEGER") == 0) {
       col->class = FED_CLASS_INT;
       col->notnull = true;
+      col->fill = FED_FILL_NUMBER;
+      col->uniques = 1;
+      alias = true;
     }
     nulls |= !col->notnull;
   }
   for (int i = 0; i < rel->ncol && nulls; i++)
     rel->col[i].key = 0;
+  return alias;
 }
 
 /* ANY keeps values as they are in a STRICT table, but says NUMERIC in
@@ -115,6 +122,8 @@ static int sq_column(struct sq_conn *sq, struct fed_relation *rel,
   col->unicode = true;
   col->notnull = sqlite3_column_int(stmt, 2) != 0;
   col->key = sqlite3_column_int(stmt, 3);
+  if (*sq_text(stmt, 4))
+    col->fill = *sq_text(stmt, 4) == 'c' ? FED_FILL_COMPUTED : FED_FILL_DEFAULT;
   return sq_collation(sq, rel->name, col, err);
 }
 
@@ -142,7 +151,72 @@ static int sq_columns(struct sq_conn *sq, struct fed_relation *rel,
   sqlite3_finalize(stmt);
   table->readable = rel->ncol > 0;
   if (npk)
-    sq_key(rel, npk == 1 && table->has_rowid && sq_has_alias(sq, rel->name));
+    table->has_alias =
+      sq_key(rel, npk == 1 && table->has_rowid && sq_has_alias(sq, rel->name));
+  return rc;
+}
+
+/* The columns of unique indexes over every row: the primary key's first. */
+static const char sq_uniques_sql[] =
+  "SELECT x.name, x.coll, x.seqno"
+  " FROM pragma_index_list(?1, 'main') l, pragma_index_xinfo(l.name, 'main') x"
+  " WHERE l.\"unique\" AND NOT l.partial AND x.key"
+  " ORDER BY l.origin <> 'pk', l.name, x.seqno";
+
+/* The column, if the index compares it as it is compared elsewhere; an
+ * expression has no name. */
+static struct fed_column *sq_plain(struct sq_conn *sq, struct fed_relation *rel,
+                                   sqlite3_stmt *stmt)
+{
+  const char *name = sq_text(stmt, 0), *collation = NULL;
+
+  if (sqlite3_column_type(stmt, 0) == SQLITE_NULL ||
+      sqlite3_table_column_metadata(sq->db, "main", rel->name, name, NULL,
+                                    &collation, NULL, NULL, NULL) != SQLITE_OK)
+    return NULL;
+  for (int i = 0; i < rel->ncol; i++)
+    if (sqlite3_stricmp(rel->col[i].name, name) == 0)
+      return sqlite3_stricmp(collation, sq_text(stmt, 1)) ? NULL : &rel->col[i];
+  return NULL;
+}
+
+/* The index that had this bit is complete: one that is not known leaves its
+ * bit to the next. */
+static void sq_unique_end(struct fed_relation *rel, int *bit, bool *bad)
+{
+  if (!*bad)
+    ++*bit;
+  else
+    for (int i = 0; i < rel->ncol; i++)
+      rel->col[i].uniques &= ~(UINT32_C(1) << *bit);
+  *bad = false;
+}
+
+static int sq_uniques(struct sq_conn *sq, struct fed_relation *rel,
+                      bool has_alias, struct fed_err *err)
+{
+  sqlite3_stmt *stmt = NULL;
+  int bit = has_alias - 1; /* of the index whose columns come by */
+  bool bad = false;
+  int rc = sqlite3_prepare_v2(sq->db, sq_uniques_sql, -1, &stmt, NULL);
+
+  if (rc == SQLITE_OK)
+    rc = sqlite3_bind_text(stmt, 1, rel->name, -1, SQLITE_STATIC);
+  while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+    struct fed_column *col = sq_plain(sq, rel, stmt);
+
+    rc = SQLITE_OK;
+    if (sqlite3_column_int(stmt, 2) == 0) sq_unique_end(rel, &bit, &bad);
+    if (bit == 32) break;
+    if (col)
+      col->uniques |= UINT32_C(1) << bit;
+    else
+      bad = true;
+  }
+  if (rc == SQLITE_DONE) rc = SQLITE_OK;
+  if (rc == SQLITE_OK && bad) sq_unique_end(rel, &bit, &bad);
+  if (rc != SQLITE_OK) rc = fed_sq_error(sq, rc, err);
+  sqlite3_finalize(stmt);
   return rc;
 }
 
@@ -244,6 +318,7 @@ static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
   table.has_rowid = table.is_table && sqlite3_column_int(stmt, 2) == 0;
   table.strict = sqlite3_column_int(stmt, 3) != 0;
   rel->on_path = true;
+  rel->atomic = strcmp(sq_text(stmt, 1), "virtual") != 0;
   if (strcmp(sq_text(stmt, 1), "view") == 0) rel->kind = FED_KIND_VIEW;
   rc = sq_columns(sq, rel, &table, err);
   if (rc != SQLITE_OK) return rc;
@@ -251,10 +326,11 @@ static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
     fed_relation_release(rel);
     out->nrel--;
   } else if (table.is_table) {
+    rc = sq_uniques(sq, rel, table.has_alias, err);
     rel->rows = sq_estimate(sq, rel->name, table.has_rowid);
     sq_stats(sq, rel);
   }
-  return SQLITE_OK;
+  return rc;
 }
 
 int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,

@@ -32,7 +32,8 @@ static int shadow_create(struct fed_table *table, struct fed_err *err)
 {
   int rc = db_exec(table->fdb, err,
                    "CREATE TABLE \"%w\".\"%w_relation\"(driver TEXT,"
-                   " schema TEXT, name TEXT, kind TEXT, rows REAL, asked INT)",
+                   " schema TEXT, name TEXT, kind TEXT, rows REAL, asked INT,"
+                   " atomic INT)",
                    table->schema, table->name);
 
   if (rc != SQLITE_OK) return rc;
@@ -40,7 +41,8 @@ static int shadow_create(struct fed_table *table, struct fed_err *err)
                  "CREATE TABLE \"%w\".\"%w_columns\"(cid INTEGER PRIMARY KEY,"
                  " name TEXT, type TEXT, class TEXT, compare TEXT,"
                  " collation TEXT, unicode INT, \"notnull\" INT, \"key\" INT,"
-                 " indexed INT, \"distinct\" REAL, nulls REAL)",
+                 " indexed INT, \"distinct\" REAL, nulls REAL,"
+                 " fill TEXT, uniques INT)",
                  table->schema, table->name);
 }
 
@@ -54,11 +56,12 @@ static int shadow_write_columns(struct fed_table *table, struct fed_err *err)
     rc = db_exec(table->fdb, err,
                  "INSERT INTO \"%w\".\"%w_columns\""
                  " VALUES(%d, %Q, %Q, %Q, %Q, %Q, %d, %d, %d, %d, %!.15g,"
-                 " %!.15g)",
+                 " %!.15g, %Q, %u)",
                  table->schema, table->name, i, col->name, col->type,
                  fed_class_name(col->class), shadow_compare[col->textcmp],
                  col->collation, col->unicode, col->notnull, col->key,
-                 col->indexed, col->distinct, col->nulls);
+                 col->indexed, col->distinct, col->nulls,
+                 fed_fill_name(col->fill), (unsigned)col->uniques);
   }
   return rc;
 }
@@ -72,9 +75,12 @@ int shadow_write(struct fed_table *table, struct fed_err *err)
     rc =
       db_exec(table->fdb, err,
               "INSERT INTO \"%w\".\"%w_relation\" VALUES(%Q, %Q, %Q, %Q,"
-              " %!.15g, %lld)",
+              " %!.15g, %lld, %s)",
               table->schema, table->name, table->driver, rel->schema, rel->name,
-              fed_kind_name(rel->kind), rel->rows, (long long)rel->asked);
+              fed_kind_name(rel->kind), rel->rows, (long long)rel->asked,
+              !rel->told    ? "NULL"
+              : rel->atomic ? "1"
+                            : "0");
   if (rc == SQLITE_OK) rc = shadow_write_columns(table, err);
   if (rc != SQLITE_OK)
     fed_err_prefix(err, "cannot keep the columns of '%s': ", table->name);
@@ -131,6 +137,13 @@ static int shadow_textcmp(const char *name)
   return -1;
 }
 
+static int shadow_fill(const char *name)
+{
+  for (int i = 0; i < FED_FILL_COUNT; i++)
+    if (strcmp(fed_fill_name((enum fed_fill)i), name) == 0) return i;
+  return -1;
+}
+
 static int shadow_damaged(struct fed_table *table, struct fed_err *err)
 {
   return fed_err_set(err, SQLITE_CORRUPT,
@@ -162,7 +175,27 @@ static int shadow_read_relation(struct fed_table *table, sqlite3_stmt *stmt,
   rel->rows = shadow_estimate(stmt, 4);
   if (sqlite3_column_count(stmt) > 5)
     rel->asked = sqlite3_column_int64(stmt, 5);
+  rel->told = sqlite3_column_count(stmt) > 6 &&
+              sqlite3_column_type(stmt, 6) != SQLITE_NULL;
+  rel->atomic = rel->told && sqlite3_column_int(stmt, 6) != 0;
   if (!table->driver || !rel->schema || !rel->name) return fed_err_nomem(err);
+  return SQLITE_OK;
+}
+
+/* A table kept before this was asked does not tell it: it is not written. */
+static int shadow_read_fill(struct fed_table *table, struct fed_column *col,
+                            sqlite3_stmt *stmt, struct fed_err *err)
+{
+  int fill;
+
+  if (sqlite3_column_count(stmt) <= 12) {
+    table->rel.told = table->rel.atomic = false;
+    return SQLITE_OK;
+  }
+  fill = shadow_fill(shadow_text(stmt, 11));
+  if (fill < 0) return shadow_damaged(table, err);
+  col->fill = (enum fed_fill)fill;
+  col->uniques = (uint32_t)sqlite3_column_int64(stmt, 12);
   return SQLITE_OK;
 }
 
@@ -191,7 +224,7 @@ static int shadow_read_column(struct fed_table *table, sqlite3_stmt *stmt,
   col->nulls = shadow_estimate(stmt, 10);
   if (*collation && !(col->collation = fed_strdup(collation)))
     return fed_err_nomem(err);
-  return SQLITE_OK;
+  return shadow_read_fill(table, col, stmt, err);
 }
 
 /* A hostile file could put a view there that never ends. */
@@ -212,20 +245,44 @@ static int shadow_check_tables(struct fed_table *table, struct fed_err *err)
   return rc;
 }
 
-/* Read `columns`; `stats` too, where the table was made with them. */
+/* Read `columns`, and those that later versions added, as many as there are:
+ * `more` begins with all of these and ends with none. */
 static int shadow_select(struct fed_table *table, const char *columns,
-                         const char *stats, const char *suffix,
+                         const char *const more[3], const char *suffix,
                          sqlite3_stmt **out, struct fed_err *err)
 {
-  static const char sql[] = "SELECT %s%s FROM \"%w\".\"%w_%s\" AS k"
-                            " ORDER BY k.rowid";
-  int rc = db_prepare(table->fdb, out, err, sql, columns, stats, table->schema,
-                      table->name, suffix);
+  int rc = SQLITE_ERROR;
 
-  if (rc != SQLITE_ERROR) return rc;
-  fed_err_clear(err);
-  return db_prepare(table->fdb, out, err, sql, columns, "", table->schema,
-                    table->name, suffix);
+  for (int i = 0; i < 3 && rc == SQLITE_ERROR; i++) {
+    fed_err_clear(err);
+    rc = db_prepare(table->fdb, out, err,
+                    "SELECT %s%s FROM \"%w\".\"%w_%s\" AS k"
+                    " ORDER BY k.rowid",
+                    columns, more[i], table->schema, table->name, suffix);
+  }
+  return rc;
+}
+
+static int shadow_select_relation(struct fed_table *table, sqlite3_stmt **out,
+                                  struct fed_err *err)
+{
+  static const char *const more[] = {", k.asked, k.atomic", ", k.asked", ""};
+
+  return shadow_select(table, "driver, schema, name, kind, rows", more,
+                       "relation", out, err);
+}
+
+static int shadow_select_columns(struct fed_table *table, sqlite3_stmt **out,
+                                 struct fed_err *err)
+{
+  static const char *const more[] = {
+    ", k.indexed, k.\"distinct\", k.nulls, k.fill, k.uniques",
+    ", k.indexed, k.\"distinct\", k.nulls", ""};
+
+  return shadow_select(table,
+                       "name, type, class, compare, collation, unicode,"
+                       " \"notnull\", \"key\"",
+                       more, "columns", out, err);
 }
 
 int shadow_read(struct fed_table *table, struct fed_err *err)
@@ -235,8 +292,7 @@ int shadow_read(struct fed_table *table, struct fed_err *err)
   int rc = shadow_check_tables(table, err);
 
   if (rc != SQLITE_OK) return rc;
-  rc = shadow_select(table, "driver, schema, name, kind, rows", ", k.asked",
-                     "relation", &stmt, err);
+  rc = shadow_select_relation(table, &stmt, err);
   if (rc == SQLITE_OK)
     rc = sqlite3_step(stmt) == SQLITE_ROW
            ? shadow_read_relation(table, stmt, err)
@@ -244,11 +300,7 @@ int shadow_read(struct fed_table *table, struct fed_err *err)
   sqlite3_finalize(stmt);
   stmt = NULL;
   if (rc != SQLITE_OK) return rc;
-  rc = shadow_select(table,
-                     "name, type, class, compare, collation, unicode,"
-                     " \"notnull\", \"key\"",
-                     ", k.indexed, k.\"distinct\", k.nulls", "columns", &stmt,
-                     err);
+  rc = shadow_select_columns(table, &stmt, err);
   while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
     rc = table->rel.ncol < limit ? shadow_read_column(table, stmt, err)
                                  : shadow_damaged(table, err);

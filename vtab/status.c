@@ -164,6 +164,19 @@ static void status_estimate(struct status_rows *rows, double n)
     status_null(rows);
 }
 
+/* NULL where a column that is left out gets it, and in a query. */
+static void status_fill(struct status_rows *rows,
+                        const struct fed_relation *rel,
+                        const struct fed_column *col)
+{
+  if (!rel->told && rel->kind != FED_KIND_QUERY)
+    status_text(rows, "unknown");
+  else if (col->fill == FED_FILL_NULL)
+    status_null(rows);
+  else
+    status_text(rows, fed_fill_name(col->fill));
+}
+
 static void status_column(struct status_rows *rows,
                           const struct fed_table *table, int i)
 {
@@ -192,6 +205,7 @@ static void status_column(struct status_rows *rows,
   status_int(rows, col->key);
   status_estimate(rows, col->distinct);
   status_int(rows, col->indexed);
+  status_fill(rows, rel, col);
 }
 
 static void status_add_table(void *ctx, struct fed_table *table)
@@ -335,7 +349,7 @@ const struct status_table status_tables[] = {
               " remote_name TEXT, kind TEXT, rows INT, cid INT,"
               " \"column\" TEXT, remote_column TEXT, type TEXT, class TEXT,"
               " storage TEXT, \"notnull\" INT, \"key\" INT,"
-              " \"distinct\" INT, indexed INT", .ncol = 17,
+              " \"distinct\" INT, indexed INT, fill TEXT", .ncol = 18,
    .fill = status_list_tables,
    .help = "the columns of every table of this connection"},
   {.name = "fed_pool",

@@ -24,6 +24,8 @@ static bool relation_copy_column(struct fed_relation *to,
   col->unicode = from->unicode;
   col->notnull = from->notnull;
   col->key = from->key;
+  col->fill = from->fill;
+  col->uniques = from->uniques;
   col->indexed = from->indexed;
   col->distinct = from->distinct;
   col->nulls = from->nulls;
@@ -41,6 +43,8 @@ int relation_copy(struct fed_relation *to, const struct fed_relation *from,
   to->kind = from->kind;
   to->rows = from->rows;
   to->asked = from->asked;
+  to->told = from->told;
+  to->atomic = from->atomic;
   to->schema = fed_strdup(from->schema);
   to->name = fed_strdup(from->name);
   ok = to->schema && to->name;
@@ -58,8 +62,9 @@ static bool relation_same(const char *a, const char *b)
 
 bool relation_equal(const struct fed_relation *a, const struct fed_relation *b)
 {
-  if (a->kind != b->kind || a->ncol != b->ncol ||
-      strcmp(a->schema, b->schema) || strcmp(a->name, b->name))
+  if (a->kind != b->kind || a->ncol != b->ncol || a->told != b->told ||
+      a->atomic != b->atomic || strcmp(a->schema, b->schema) ||
+      strcmp(a->name, b->name))
     return false;
   for (int i = 0; i < a->ncol; i++) {
     const struct fed_column *x = &a->col[i], *y = &b->col[i];
@@ -67,7 +72,8 @@ bool relation_equal(const struct fed_relation *a, const struct fed_relation *b)
     if (strcmp(x->name, y->name) || strcmp(x->type, y->type) ||
         !relation_same(x->collation, y->collation) || x->class != y->class ||
         x->textcmp != y->textcmp || x->unicode != y->unicode ||
-        x->notnull != y->notnull || x->key != y->key)
+        x->notnull != y->notnull || x->key != y->key || x->fill != y->fill ||
+        x->uniques != y->uniques)
       return false;
   }
   return true;
