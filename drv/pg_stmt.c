@@ -437,7 +437,7 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
     if (rc != SQLITE_OK) return rc;
   }
   /* Rows in a row: the guard stands, and one message does it. */
-  if (fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
+  if (st->reading && fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
       !fed_pg_send_guard(pg, st->locking))
     return fed_pg_lost(pg, err);
   if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,

@@ -380,6 +380,7 @@ static bool write_omits(const struct write *w, int column, sqlite3_value *value)
   case FED_FILL_COMPUTED:
     return true;
   case FED_FILL_DEFAULT:
+  case FED_FILL_COUNT:
     break;
   }
   /* OR REPLACE puts the default in place of a NULL that cannot be. */
