@@ -18,6 +18,7 @@
 #include "test/unit/conform_conn.h"
 #include "test/unit/conform_run.h"
 #include "test/unit/conform_stmt.h"
+#include "test/unit/conform_write.h"
 
 /* ---- transactions ------------------------------------------------------- */
 
@@ -144,20 +145,6 @@ static int begin_reads(struct run *r, struct fed_begin opts)
   opts.guard = true;
   start(r);
   return fed_conn_begin(r->conn, &opts, &r->wait, &r->err);
-}
-
-/* One statement whose rows nobody reads to the end. */
-static void read_one_row(struct run *r, const char *sql, int64_t ms)
-{
-  struct fed_stmt *stmt;
-
-  start(r);
-  r->wait.deadline = fed_clock_deadline(ms);
-  if (fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err))
-    return;
-  if (fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err) == SQLITE_OK)
-    fed_stmt_step(stmt, &r->wait, &r->err);
-  fed_stmt_put(stmt, true, &r->wait);
 }
 
 /* Reads that fail or are stopped leave a guarded transaction as it was. */
@@ -478,7 +465,8 @@ static void (*const tests[])(struct run *) = {
   t_fake,        t_catalog,       t_describe,   t_trace,       t_literals,
   t_texts,       t_midway,        t_run,        t_run_rows,    t_run_position,
   t_run_stop,    t_run_late,      t_run_own,    t_begin_twice, t_borrow,
-  t_batch,
+  t_batch,       t_guarded_write, t_returning,  t_locks,       t_many,
+  t_load,        t_load_fails,    t_load_big,
 #ifdef FED_TEST
   t_faults,
 #endif

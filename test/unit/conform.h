@@ -424,4 +424,18 @@ static inline int insert(struct run *r, int id)
   return exec(r, sql);
 }
 
+/* One statement whose rows nobody reads to the end. */
+static inline void read_one_row(struct run *r, const char *sql, int64_t ms)
+{
+  struct fed_stmt *stmt;
+
+  start(r);
+  r->wait.deadline = fed_clock_deadline(ms);
+  if (fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err))
+    return;
+  if (fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err) == SQLITE_OK)
+    fed_stmt_step(stmt, &r->wait, &r->err);
+  fed_stmt_put(stmt, true, &r->wait);
+}
+
 #endif
