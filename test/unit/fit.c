@@ -98,6 +98,8 @@ static const struct row rows[] = {
   {PG, FED_CLASS_DECREAL, "numeric(10,2)", "9e999", "!out of range"},
   {PG, FED_CLASS_DECREAL, "numeric(2,2)", "0.99", "'0.99'"},
   {PG, FED_CLASS_DECREAL, "numeric(2,2)", "1", "!out of range"},
+  {PG, FED_CLASS_DECREAL, "a_domain", "1.25", "'1.25'"},
+  {PG, FED_CLASS_DECREAL, "a_domain", "'2.5'", "'2.5'"},
   {PG, FED_CLASS_DECIMAL, "numeric", "'1.50'", "'1.50'"},
   {PG, FED_CLASS_DECIMAL, "numeric", "0.1", "'0.1'"},
   {PG, FED_CLASS_DECIMAL, "numeric", "'NaN'", "'NaN'"},
