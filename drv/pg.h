@@ -8,7 +8,8 @@
  *   pg_bind.c     their arguments
  *   pg_write.c    those that write, and the guard before them
  *   pg_load.c     loading rows, by COPY
- *   pg_encode.c   struct fed_value -> a field of that
+ *   pg_encode.c   struct fed_value -> a field of that,
+ *   pg_encode_text.c  where a text has to be read for it
  *   pg_copy.c     those that fetch in bulk, by COPY
  *   pg_decode.c   bytes of the wire -> struct fed_value
  *   pg_numeric.c  the same for numeric
@@ -318,6 +319,10 @@ void fed_pg_load_blame(struct fed_pg_conn *pg, const PGresult *res,
 /* Append `v` as a field; false: it is no value of that type, `err` says why. */
 typedef bool fed_pg_encode_fn(struct fed_str *to, const struct fed_value *v,
                               const char **why);
+
+/* pg_encode_text.c */
+fed_pg_encode_fn fed_pg_encode_uuid, fed_pg_encode_date, fed_pg_encode_time;
+fed_pg_encode_fn fed_pg_encode_timestamp, fed_pg_encode_numeric;
 
 /* Has every type of that class a binary form that we can make? */
 bool fed_pg_is_encodable(enum fed_class class);

@@ -145,7 +145,11 @@ int fed_pg_write(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
       !write_close(pg, true))
     return fed_pg_lost(pg, err);
   done.nth = ahead + 1;
+  rc = fed_pg_flush(pg, wait, err);
+  if (rc != SQLITE_OK) return rc; /* it has broken the connection */
+  if (fed_awake_begin(&pg->awake, PQsocket(pg->link))) PQconsumeInput(pg->link);
   rc = fed_pg_finish(pg, wait, NULL, NULL, &done, err);
+  fed_awake_end(&pg->awake);
   if (open && done.count > 0) pg->guarded = FED_PG_OPEN;
   if (rc == SQLITE_OK && done.last) return write_result(st, done.last, err);
   PQclear(done.last);
