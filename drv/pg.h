@@ -348,6 +348,7 @@ struct fed_pg_stmt {
   unsigned generation;
   bool text;            /* results in text format */
   bool reading;         /* a SELECT: to cancel it undoes nothing */
+  bool writing;         /* not to be guarded as a read */
   bool locking;         /* one of our own that ends in FOR UPDATE */
   int nparams;          /* placeholders in the text */
   enum fed_class *want; /* NULL: by the type on the wire */
