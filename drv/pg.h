@@ -3,7 +3,8 @@
  *
  *   pg.c          the driver: parameters, connection, transaction verbs
  *   pg_open.c     connecting
- *   pg_wire.c     sending, waiting, collecting results, errors, cancelling
+ *   pg_wire.c     sending, waiting, collecting results, cancelling
+ *   pg_error.c    what went wrong
  *   pg_stmt.c     statements: prepare, execute, step
  *   pg_bind.c     their arguments
  *   pg_write.c    those that write, and the guard before them
