@@ -3,12 +3,14 @@
  *
  *   pg.c          the driver: parameters, connection, transaction verbs
  *   pg_open.c     connecting
- *   pg_wire.c     sending, waiting, collecting results, errors, cancelling
+ *   pg_wire.c     sending, waiting, collecting results, cancelling
+ *   pg_error.c    what went wrong
  *   pg_stmt.c     statements: prepare, execute, step
  *   pg_bind.c     their arguments
  *   pg_write.c    those that write, and the guard before them
  *   pg_load.c     loading rows, by COPY
- *   pg_encode.c   struct fed_value -> a field of that
+ *   pg_encode.c   struct fed_value -> a field of that,
+ *   pg_encode_text.c  where a text has to be read for it
  *   pg_copy.c     those that fetch in bulk, by COPY
  *   pg_decode.c   bytes of the wire -> struct fed_value
  *   pg_numeric.c  the same for numeric
@@ -319,6 +321,10 @@ void fed_pg_load_blame(struct fed_pg_conn *pg, const PGresult *res,
 typedef bool fed_pg_encode_fn(struct fed_str *to, const struct fed_value *v,
                               const char **why);
 
+/* pg_encode_text.c */
+fed_pg_encode_fn fed_pg_encode_uuid, fed_pg_encode_date, fed_pg_encode_time;
+fed_pg_encode_fn fed_pg_encode_timestamp, fed_pg_encode_numeric;
+
 /* Has every type of that class a binary form that we can make? */
 bool fed_pg_is_encodable(enum fed_class class);
 /* How to; NULL: not in that form. */
@@ -343,6 +349,7 @@ struct fed_pg_stmt {
   unsigned generation;
   bool text;            /* results in text format */
   bool reading;         /* a SELECT: to cancel it undoes nothing */
+  bool writing;         /* not to be guarded as a read */
   bool locking;         /* one of our own that ends in FOR UPDATE */
   int nparams;          /* placeholders in the text */
   enum fed_class *want; /* NULL: by the type on the wire */

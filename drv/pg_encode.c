@@ -206,46 +206,30 @@ static const struct encode_how {
   Oid oid;
   fed_pg_encode_fn *encode;
 } encode_hows[] = {
-  {16,   encode_bool  }, /* boolean */
-  {17,   encode_bytes }, /* bytea */
-  {19,   encode_chars }, /* name */
-  {20,   encode_int8  },
-  {21,   encode_int2  },
-  {23,   encode_int4  },
-  {25,   encode_chars }, /* text */
-  {26,   encode_oid   },
-  {700,  encode_float4},
-  {701,  encode_float8},
-  {1042, encode_chars }, /* char(n): the server pads it */
-  {1043, encode_chars }, /* varchar(n) */
+  {16,   encode_bool            }, /* boolean */
+  {17,   encode_bytes           }, /* bytea */
+  {19,   encode_chars           }, /* name */
+  {20,   encode_int8            },
+  {21,   encode_int2            },
+  {23,   encode_int4            },
+  {25,   encode_chars           }, /* text */
+  {26,   encode_oid             },
+  {700,  encode_float4          },
+  {701,  encode_float8          },
+  {1042, encode_chars           }, /* char(n): the server pads it */
+  {1043, encode_chars           }, /* varchar(n) */
+  {1082, fed_pg_encode_date     }, /* date */
+  {1083, fed_pg_encode_time     }, /* time */
+  {1114, fed_pg_encode_timestamp},
+  {1184, fed_pg_encode_timestamp}, /* timestamptz */
+  {1700, fed_pg_encode_numeric  },
+  {2950, fed_pg_encode_uuid     },
 };
 
 bool fed_pg_is_encodable(enum fed_class class)
 {
-  switch (class) {
-  case FED_CLASS_INT:
-  case FED_CLASS_BOOL:
-  case FED_CLASS_REAL:
-  case FED_CLASS_FLOAT4:
-  case FED_CLASS_TEXT:
-  case FED_CLASS_CHAR:
-  case FED_CLASS_BLOB:
-    return true;
-  case FED_CLASS_ANY:
-  case FED_CLASS_UINT:
-  case FED_CLASS_DECINT:
-  case FED_CLASS_DECREAL:
-  case FED_CLASS_DECIMAL:
-  case FED_CLASS_DATE:
-  case FED_CLASS_TIME:
-  case FED_CLASS_TIMESTAMP:
-  case FED_CLASS_TIMESTAMPTZ:
-  case FED_CLASS_UUID:
-  case FED_CLASS_OTHER:
-  case FED_CLASS_COUNT:
-    break;
-  }
-  return false;
+  return class != FED_CLASS_ANY && class != FED_CLASS_UINT &&
+         class != FED_CLASS_OTHER;
 }
 
 fed_pg_encode_fn *fed_pg_encoder(Oid oid, bool binary)

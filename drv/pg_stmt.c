@@ -89,6 +89,16 @@ static bool pg_is_reading(const char *sql)
          strncasecmp(sql, "TABLE", 5) == 0;
 }
 
+/* What may be a read stands behind the guard as one: should it write after
+ * all, the server refuses that. */
+static bool pg_is_writing(const char *sql)
+{
+  sql += strspn(sql, " \t\r\n(");
+  return !pg_is_reading(sql) && strncasecmp(sql, "WITH", 4) != 0 &&
+         strncasecmp(sql, "EXPLAIN", 7) != 0 &&
+         strncasecmp(sql, "SHOW", 4) != 0;
+}
+
 /* The user's text has no classes, and does not say what is to be locked. */
 static bool pg_is_locking(const char *sql, const enum fed_class *want)
 {
@@ -110,6 +120,7 @@ static struct fed_pg_stmt *pg_stmt_new(struct fed_pg_conn *pg, const char *sql,
   st->id = ++pg->serial;
   st->generation = pg->generation - 1; /* not on the server yet */
   st->reading = pg_is_reading(sql);
+  st->writing = pg_is_writing(sql);
   st->locking = st->reading && pg_is_locking(sql, want);
   if (!want) return st;
   st->want = fed_calloc((size_t)nwant + 1, sizeof *want);
@@ -437,7 +448,7 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
     if (rc != SQLITE_OK) return rc;
   }
   /* Rows in a row: the guard stands, and one message does it. */
-  if (st->reading && fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
+  if (!st->writing && fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
       !fed_pg_send_guard(pg, st->locking))
     return fed_pg_lost(pg, err);
   if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,
@@ -457,7 +468,7 @@ static bool pg_is_alone(const struct fed_pg_stmt *st)
 {
   const struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
 
-  return st->reading || !pg->in_tx || pg->read_only ||
+  return !st->writing || !pg->in_tx || pg->read_only ||
          (!fed_pg_must_open(pg) && !pg->base.guard_writes);
 }
 

@@ -145,7 +145,11 @@ int fed_pg_write(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
       !write_close(pg, true))
     return fed_pg_lost(pg, err);
   done.nth = ahead + 1;
+  rc = fed_pg_flush(pg, wait, err);
+  if (rc != SQLITE_OK) return rc; /* it has broken the connection */
+  if (fed_awake_begin(&pg->awake, PQsocket(pg->link))) PQconsumeInput(pg->link);
   rc = fed_pg_finish(pg, wait, NULL, NULL, &done, err);
+  fed_awake_end(&pg->awake);
   if (open && done.count > 0) pg->guarded = FED_PG_OPEN;
   if (rc == SQLITE_OK && done.last) return write_result(st, done.last, err);
   PQclear(done.last);
@@ -173,6 +177,7 @@ struct write_many {
   int ahead; /* verbs before the first */
   int sent;  /* executions */
   int seen;  /* results, the verbs' included, that were well */
+  int all;   /* the same, with those that nobody waited for */
   bool odd;  /* one has changed another number of rows */
   const struct fed_wait *wait;
   struct fed_err *err;
@@ -256,9 +261,11 @@ static int many_end(struct write_many *m, int rc)
   int end;
 
   fed_pg_unbind(m->st);
+  m->all = m->seen + m->odd;
   if (pg->base.broken) return rc;
   if (!write_close(pg, rc == SQLITE_OK)) return fed_pg_lost(pg, m->err);
   end = fed_pg_finish(pg, m->wait, NULL, NULL, &done, &later);
+  m->all += done.count;
   if (rc != SQLITE_OK || end == SQLITE_OK) return rc;
   *m->err = later;
   return end;
@@ -293,8 +300,8 @@ int fed_pg_execute_many(struct fed_stmt *stmt, const struct fed_value *args,
   rc = write_open(pg, &m.ahead) ? many_run(&m) : fed_pg_lost(pg, err);
   *done = m.seen > m.ahead ? m.seen - m.ahead : 0;
   rc = many_end(&m, rc);
-  if (open && m.seen > 0) pg->guarded = FED_PG_OPEN;
+  if (open && m.all > 0) pg->guarded = FED_PG_OPEN;
   stmt->changes = *done;
-  if (rc != SQLITE_OK) write_undo(pg, m.seen, m.ahead);
+  if (rc != SQLITE_OK) write_undo(pg, m.all, m.ahead);
   return rc;
 }

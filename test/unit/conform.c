@@ -465,8 +465,8 @@ static void (*const tests[])(struct run *) = {
   t_fake,        t_catalog,       t_describe,   t_trace,       t_literals,
   t_texts,       t_midway,        t_run,        t_run_rows,    t_run_position,
   t_run_stop,    t_run_late,      t_run_own,    t_begin_twice, t_borrow,
-  t_batch,       t_guarded_write, t_returning,  t_locks,       t_many,
-  t_load,        t_load_fails,    t_load_big,
+  t_batch,       t_guarded_write, t_bare_write, t_returning,   t_locks,
+  t_many,        t_load,          t_load_fails, t_load_big,
 #ifdef FED_TEST
   t_faults,
 #endif

@@ -89,6 +89,19 @@ static inline void t_guarded_write(struct run *r)
   check_rc(r, "and a write goes on", put_id(r, 3), SQLITE_OK);
   read_one_row(r, r->side->sleep, 100);
   expect_all(r, "and one that is stopped loses nothing", "i:1;i:2;i:3");
+  check_rc(r, "another write", put_id(r, 4), SQLITE_OK);
+  read_one_row(r,
+               "SELECT a.n FROM conform_d a, conform_d b, conform_d c,"
+               " conform_d d, conform_d e, conform_d f",
+               30000);
+  check_rc(r, "and one behind rows that nobody read", put_id(r, 5), SQLITE_OK);
+  if (r->side->fail)
+    check(r, "a read that fails behind rows",
+          put(r, r->side->fail, NULL, 0, NULL) != SQLITE_OK);
+  check_rc(r, "takes back nothing",
+           put(r, "DELETE FROM conform_t WHERE id > 3", NULL, 0, &changes),
+           SQLITE_OK);
+  check(r, "of what was written", changes == 2);
   check_rc(r, "an update",
            put(r, params(r, "UPDATE conform_t SET i = $1 WHERE id > 1"), v, 1,
                &changes),
@@ -103,6 +116,34 @@ static inline void t_guarded_write(struct run *r)
   expect(r, "another session sees it",
          "SELECT id, i FROM conform_t ORDER BY id", NULL, 0,
          "i:1|n;i:2|i:7;i:3|i:7");
+}
+
+/* Without a savepoint for each write a failure may end the transaction. */
+static inline void t_bare_write(struct run *r)
+{
+  if (!can_write(r)) return;
+  must(r, "DELETE FROM conform_t");
+  begin_writes(r);
+  r->conn->guard_writes = false;
+  expect_all(r, "reads", "");
+  for (int i = 1; i < 4; i++)
+    check_rc(r, "writes in a row", put_id(r, i), SQLITE_OK);
+  expect(r, "what may be a read", "WITH c AS (SELECT 1 AS n) SELECT n FROM c",
+         NULL, 0, "i:1");
+  check(r, "a read that fails",
+        put(r, "WITH c AS (SELECT 1 AS n) SELECT conform_none FROM c", NULL, 0,
+            NULL) != SQLITE_OK);
+  check_rc(r, "and a write", put_id(r, 4), SQLITE_OK);
+  check_rc(r, "it commits", end_writes(r), SQLITE_OK);
+  expect_all(r, "all is there", "i:1;i:2;i:3;i:4");
+  begin_writes(r);
+  r->conn->guard_writes = false;
+  put_id(r, 5);
+  check(r, "a write that fails", put_id(r, 1) != SQLITE_OK);
+  start(r);
+  check_rc(r, "rolls back", fed_conn_rollback(r->conn, &r->wait, &r->err),
+           SQLITE_OK);
+  expect_all(r, "with nothing of it", "i:1;i:2;i:3;i:4");
 }
 
 static inline void t_returning(struct run *r)
@@ -170,6 +211,8 @@ static inline void t_locks(struct run *r)
 
 /* ---- many --------------------------------------------------------------- */
 
+static bool late; /* the user gives up as soon as it can be */
+
 static inline int put_many(struct run *r, const char *sql, int n, int odd,
                            int64_t value, int *done)
 {
@@ -181,6 +224,7 @@ static inline int put_many(struct run *r, const char *sql, int n, int odd,
     v[i] = fed_value_int(i == odd ? value : i);
   start(r);
   rc = get(r, sql, NULL, 0, &stmt);
+  if (late) r->wait.interrupted = yes;
   if (rc == SQLITE_OK) {
     rc = fed_stmt_execute_many(stmt, v, 1, n, done, &r->wait, &r->err);
     fed_stmt_put(stmt, true, &r->wait);
@@ -211,6 +255,12 @@ static inline void t_many(struct run *r)
         (put_many(r, add, MANY, 600, 3, &done) & 0xFF) == SQLITE_CONSTRAINT);
   check(r, "is told", done == 600);
   expect(r, "and all is undone", count, NULL, 0, "i:0");
+  late = true;
+  check_rc(r, "a user who gives up", put_many(r, add, MANY, -1, 0, &done),
+           SQLITE_INTERRUPT);
+  late = false;
+  if (r->conn->broken) return;
+  expect(r, "has written nothing", count, NULL, 0, "i:0");
   check_rc(r, "and the transaction goes on", put_id(r, 1), SQLITE_OK);
   check_rc(r, "and commits", end_writes(r), SQLITE_OK);
   expect(r, "what is left", count, NULL, 0, "i:1");
