@@ -265,6 +265,7 @@ static void sq_close(struct fed_conn *conn)
   struct sq_conn *sq = sq_of(conn);
 
   if (!sq) return;
+  fed_sq_load_over(sq);
   sq->wait = NULL;
   if (sq->borrowed)
     sq_undo(sq);
@@ -379,6 +380,7 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
   struct sq_conn *sq = sq_of(conn);
 
   fed_sq_enter(sq, wait);
+  fed_sq_load_over(sq);
   sq_undo(sq);
   conn->ended = false;
   if (!conn->dirty || sq->borrowed) return SQLITE_OK;
@@ -671,6 +673,10 @@ const struct fed_driver fed_driver_sqlite = {
   .step = sq_step,
   .stmt_reset = sq_stmt_reset,
   .finalize = sq_finalize,
+  .execute_many = fed_sq_execute_many,
+  .load_begin = fed_sq_load_begin,
+  .load_row = fed_sq_load_row,
+  .load_end = fed_sq_load_end,
   .begin = fed_sq_begin,
   .commit = fed_sq_commit,
   .rollback = fed_sq_rollback,

@@ -218,7 +218,10 @@ void fed_sq_abort(struct sq_conn *sq)
 int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err)
 {
-  int rc = sq_end(conn, "ROLLBACK", wait, err);
+  int rc;
+
+  fed_sq_load_over(sq_of(conn));
+  rc = sq_end(conn, "ROLLBACK", wait, err);
 
   if (rc != SQLITE_INTERRUPT) return rc;
   fed_sq_abort(sq_of(conn));
