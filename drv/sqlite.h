@@ -23,6 +23,7 @@ struct sq_conn {
   int64_t next_look;           /* when to ask `wait` again */
   int64_t busy_until;          /* how long to wait for another's lock */
   struct sq_load *load;        /* one that has not ended */
+  sqlite3_stmt *guard[3];      /* prepared when first needed: enum sq_guard */
   bool utf8;                   /* the file's encoding, not UTF-16 */
   bool borrowed;               /* `db` is somebody else's: change no setting */
   bool in_none; /* no transaction was open when we got the handle */
@@ -73,6 +74,15 @@ void fed_sq_abort(struct sq_conn *sq);
 int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,
                    struct fed_err *err);
+
+/*
+ * Around a statement under guard_writes. Most that fail undo themselves, but
+ * not one that meets a trigger with RAISE(FAIL).
+ */
+enum sq_guard { SQ_GUARD_SET, SQ_GUARD_BACK, SQ_GUARD_RELEASE };
+int fed_sq_guard(struct sq_conn *sq, enum sq_guard what, struct fed_err *err);
+/* Before the handle is closed. */
+void fed_sq_guard_release(struct sq_conn *sq);
 
 /* ---- sqlite_load.c ------------------------------------------------------ */
 

@@ -6,9 +6,6 @@
 #include "drv/dialect.h"
 #include "drv/sqlite.h"
 
-/* What undoing may take (milliseconds). */
-#define SQ_UNDO 5000
-
 struct sq_load {
   struct fed_stmt *stmt;
   int ncol;
@@ -56,10 +53,13 @@ int fed_sq_load_row(struct fed_conn *conn, const struct fed_value *row,
 {
   struct sq_conn *sq = sq_of(conn);
   struct sq_load *load = sq->load;
+  bool guard = conn->guard_writes;
   int rc, done;
 
   if (!load) return fed_err_set(err, SQLITE_MISUSE, "there is no load");
+  conn->guard_writes = false; /* a load that fails is the caller's to undo */
   rc = fed_many_loop(load->stmt, row, load->ncol, 1, 1, &done, wait, err);
+  conn->guard_writes = guard;
   load->sent++;
   if (rc == SQLITE_OK) return rc;
   if (rc != SQLITE_INTERRUPT && rc != SQLITE_BUSY && rc != SQLITE_NOMEM)
@@ -80,29 +80,28 @@ int fed_sq_load_end(struct fed_conn *conn, bool keep,
   return SQLITE_OK;
 }
 
+/* One guard for all. */
 int fed_sq_execute_many(struct fed_stmt *stmt, const struct fed_value *args,
                         int narg, int n, int *done, const struct fed_wait *wait,
                         struct fed_err *err)
 {
   struct sq_conn *sq = sq_of(stmt->conn);
   struct fed_err why = FED_ERR_INIT;
-  struct fed_wait moment;
-  int rc = SQLITE_OK;
+  bool guard = sq->base.guard_writes;
+  int rc = fed_sq_usable(sq, err);
 
   *done = 0;
-  if (sq->base.guard_writes)
-    rc = fed_sq_exec(stmt->conn, "SAVEPOINT fed_many", wait, err);
+  fed_sq_enter(sq, wait);
+  if (rc == SQLITE_OK && guard) rc = fed_sq_guard(sq, SQ_GUARD_SET, err);
   if (rc != SQLITE_OK) return rc;
+  sq->base.guard_writes = false;
   rc = fed_many_loop(stmt, args, narg, n, 1, done, wait, err);
-  if (!sq->base.guard_writes || sq->base.ended) return rc;
-  moment = (struct fed_wait){.deadline = fed_clock_deadline(SQ_UNDO)};
-  if (rc != SQLITE_OK && fed_sq_exec(stmt->conn, "ROLLBACK TO fed_many",
-                                     &moment, &why) != SQLITE_OK) {
+  sq->base.guard_writes = guard;
+  if (!guard || sq->base.ended) return rc;
+  if ((rc != SQLITE_OK && fed_sq_guard(sq, SQ_GUARD_BACK, &why) != SQLITE_OK) ||
+      fed_sq_guard(sq, SQ_GUARD_RELEASE, &why) != SQLITE_OK) {
     sq->base.broken = true;
-    fed_err_suffix(err, "; it cannot be undone: %s", why.msg);
-    return rc;
+    return fed_err_set(err, SQLITE_IOERR, "cannot end a guard: %s", why.msg);
   }
-  if (fed_sq_exec(stmt->conn, "RELEASE fed_many", &moment, &why) != SQLITE_OK)
-    sq->base.broken = true;
   return rc;
 }

@@ -482,7 +482,8 @@ static void (*const tests[])(struct run *) = {
   t_midway,      t_run,           t_run_rows,   t_run_position,
   t_run_stop,    t_run_late,      t_run_own,    t_begin_twice,
   t_borrow,      t_batch,         t_load,       t_load_given_up,
-  t_load_odd,    t_many,          t_ended,
+  t_load_odd,    t_many,          t_ended,      t_write_guard,
+  t_numbers,
 #ifdef FED_TEST
   t_faults,
 #endif

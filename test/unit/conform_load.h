@@ -373,4 +373,101 @@ static inline void t_ended(struct run *r)
   ended_refuses(r);
 }
 
+static inline int write_one(struct run *r, const char *sql, int64_t *number)
+{
+  struct fed_stmt *stmt = NULL;
+  int rc;
+
+  start(r);
+  rc = fed_stmt_get(r->conn, sql, NULL, 0, false, &stmt, &r->wait, &r->err);
+  if (rc == SQLITE_OK) rc = fed_stmt_execute(stmt, NULL, 0, &r->wait, &r->err);
+  if (rc == SQLITE_OK) rc = fed_stmt_step(stmt, &r->wait, &r->err);
+  if (stmt && number) *number = stmt->number;
+  fed_stmt_put(stmt, true, &r->wait);
+  return rc;
+}
+
+/* A statement that fails has done nothing, and the next one goes on. */
+static inline void t_write_guard(struct run *r)
+{
+  struct fed_relation rel;
+
+  if (strcmp(r->side->driver, "pg") == 0) return;
+  load_table(r, &rel);
+  fed_relation_release(&rel);
+  if (r->dsn.drv->is_file)
+    must(r, "CREATE TRIGGER conform_lt AFTER INSERT ON conform_l WHEN "
+            "new.id = 13 BEGIN SELECT RAISE(FAIL, 'thirteen'); END");
+  begin(r, false);
+  r->conn->guard_writes = true;
+  check_rc(r, "a row", write_one(r, "INSERT INTO conform_l(id) VALUES (1)", 0),
+           SQLITE_DONE);
+  check_rc(r, "its UPDATE",
+           write_one(r, "UPDATE conform_l SET r = 1 WHERE id = 1", 0),
+           SQLITE_DONE);
+  check_rc(r, "two of which one fails",
+           write_one(r, "INSERT INTO conform_l(id) VALUES (2), (1), (3)", 0) &
+             0xff,
+           SQLITE_CONSTRAINT);
+  if (r->dsn.drv->is_file)
+    check_rc(r, "RAISE(FAIL)",
+             write_one(r, "INSERT INTO conform_l(id) VALUES (13)", 0),
+             SQLITE_CONSTRAINT_TRIGGER);
+  check_rc(r, "and one more",
+           write_one(r, "INSERT INTO conform_l(id) VALUES (4)", 0),
+           SQLITE_DONE);
+  check_rc(r, "is committed", commit(r), SQLITE_OK);
+  expect(r, "what is there", "SELECT id, r FROM conform_l ORDER BY id", NULL, 0,
+         "i:1|r:1;i:4|n");
+}
+
+/* Numbers that the server gives, and constraints. */
+static inline void t_numbers(struct run *r)
+{
+  bool file = r->dsn.drv->is_file;
+  int64_t number = 99;
+
+  if (strcmp(r->side->driver, "pg") == 0) return;
+  exec(r, "DROP TABLE conform_c");
+  exec(r, "DROP TABLE conform_n");
+  must(r, file
+            ? "CREATE TABLE conform_n(id INTEGER PRIMARY KEY, v int NOT NULL,"
+              " u int UNIQUE, CHECK (v < 100))"
+            : "CREATE TABLE conform_n(id int AUTO_INCREMENT PRIMARY KEY, v "
+              "int NOT NULL, u int UNIQUE, CHECK (v < 100))");
+  must(r,
+       "CREATE TABLE conform_c(id integer primary key, n int, FOREIGN KEY (n)"
+       " REFERENCES conform_n(id))");
+  begin(r, false);
+  if (!file) {
+    check_rc(r, "0", write_one(r, "INSERT INTO conform_n VALUES (0, 1, 1)", 0),
+             SQLITE_DONE);
+    expect(r, "is 0", "SELECT id FROM conform_n", NULL, 0, "i:0");
+  }
+  write_one(r, "INSERT INTO conform_n VALUES (41, 1, 2)", &number);
+  write_one(r, "INSERT INTO conform_n(v) VALUES (1)", &number);
+  check(r, "a number that was given", number == 42);
+  write_one(r, "UPDATE conform_n SET v = 2 WHERE id = 42", &number);
+  check(r, "none of an UPDATE", number == 0);
+  check_rc(r, "UNIQUE",
+           write_one(r, "INSERT INTO conform_n(v, u) VALUES (1, 2)", 0),
+           SQLITE_CONSTRAINT_UNIQUE);
+  check_rc(r, "NOT NULL",
+           write_one(r, "INSERT INTO conform_n(v) VALUES (NULL)", 0),
+           SQLITE_CONSTRAINT_NOTNULL);
+  check_rc(r, "no default",
+           write_one(r, "INSERT INTO conform_n(u) VALUES (9)", 0),
+           SQLITE_CONSTRAINT_NOTNULL);
+  check_rc(r, "CHECK", write_one(r, "INSERT INTO conform_n(v) VALUES (200)", 0),
+           SQLITE_CONSTRAINT_CHECK);
+  if (!file)
+    check_rc(r, "FOREIGN KEY",
+             write_one(r, "INSERT INTO conform_c VALUES (1, 77)", 0),
+             SQLITE_CONSTRAINT_FOREIGNKEY);
+  rollback(r);
+  if (file) return;
+  write_one(r, "INSERT INTO conform_n(id, v) VALUES (0, 1)", &number);
+  check(r, "outside of transactions 0 is a new number", number > 0);
+}
+
 #endif
