@@ -49,7 +49,7 @@ static inline void load_values(struct fed_value *v, int id)
 
 /* `n` rows from `from` on, and the one that comes `twice` again at its end. */
 static inline int simple_load(struct run *r, const struct fed_relation *rel,
-                            int from, int n, int twice)
+                              int from, int n, int twice)
 {
   struct fed_value v[4];
   int rc;
