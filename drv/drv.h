@@ -398,13 +398,13 @@ struct fed_driver {
   /*
    * Load rows into a table the fastest way there is, inside a transaction:
    * begin, a call for each row, end. Until the end nothing else may be asked of
-   * the connection but rollback(). The columns are places in rel->col; both are
-   * borrowed until the end, a row for its call. What was sent is counted from 1
-   * on: where a row is to blame the message begins with "row 12: ". After a
-   * failure the load is over, and all that is left of the transaction is
-   * rollback() or, if it was guarded by a savepoint, rollback_to(). `keep`
-   * false gives up the load: that undoes what a savepoint or the transaction
-   * must undo anyway.
+   * the connection but rollback(). The columns, at least one, are places in
+   * rel->col; both are borrowed until the end, a row for its call. What was
+   * sent is counted from 1 on: where a row is to blame the message begins with
+   * "row 12: ". After a failure the load is over, and all that is left of the
+   * transaction is rollback() or, if it was guarded by a savepoint,
+   * rollback_to(). `keep` false gives up the load: that undoes what a savepoint
+   * or the transaction must undo anyway.
    */
   int (*load_begin)(struct fed_conn *conn, const struct fed_relation *rel,
                     const int16_t *column, int ncol,
