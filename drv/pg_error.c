@@ -10,7 +10,7 @@ static const struct pg_state {
   int rc;
 } pg_states[] = {
   {"08",    SQLITE_IOERR                }, /* connection exceptions */
-  {"57P",   SQLITE_IOERR                }, /* shutdown, crash, database dropped */
+  {"57P",   SQLITE_IOERR                }, /* shutdown, crash, dropped */
   {"42501", SQLITE_PERM                 }, /* insufficient_privilege */
   {"42P01", SQLITE_SCHEMA               }, /* undefined_table */
   {"42703", SQLITE_SCHEMA               }, /* undefined_column */
