@@ -24,6 +24,7 @@ struct sq_stmt {
   enum sq_state state;
   sqlite3_stmt *stmt;
   enum fed_class *want; /* a copy; NULL takes whatever comes */
+  int64_t total;        /* sqlite3_total_changes64() before it ran */
   bool inserts;
   bool guarded; /* there is a savepoint around it */
 };
@@ -518,6 +519,7 @@ static int sq_execute(struct fed_stmt *base, const struct fed_value *args,
 
     if (rc != SQLITE_OK) return fed_sq_error(sq, rc, err);
   }
+  stmt->total = sqlite3_total_changes64(sq->db);
   stmt->state = SQ_RUNNING;
   return SQLITE_OK;
 }
@@ -577,10 +579,14 @@ static int sq_row(struct sq_stmt *stmt, struct fed_err *err)
   return SQLITE_ROW;
 }
 
-/* Rows this statement changed; a SELECT leaves the old count standing. */
+/* Rows this statement changed; SELECT, CREATE and their like leave the old
+ * count standing. */
 static int64_t sq_changes(struct sq_stmt *stmt, sqlite3 *db)
 {
-  return sqlite3_stmt_readonly(stmt->stmt) ? 0 : sqlite3_changes64(db);
+  bool none = sqlite3_stmt_readonly(stmt->stmt) ||
+              sqlite3_total_changes64(db) == stmt->total;
+
+  return none ? 0 : sqlite3_changes64(db);
 }
 
 /* The guard's end: back to it first if the statement failed. */

@@ -241,11 +241,14 @@ int fed_observer_register(struct fed_tx *tx, struct fed_err *err)
 
 int fed_observer_create(struct fed_tx *tx)
 {
-  int rc = sqlite3_exec(
+  int rc;
+
+  /* Where CREATE is a transaction of its own, xCommit takes this back. */
+  tx->enlisted = true;
+  rc = sqlite3_exec(
     tx->db, "CREATE VIRTUAL TABLE temp." FED_OBSERVER " USING " FED_OBSERVER,
     NULL, NULL, NULL);
-
-  if (rc == SQLITE_OK) tx->enlisted = !sqlite3_get_autocommit(tx->db);
+  if (rc != SQLITE_OK) tx->enlisted = false;
   return rc & 0xff;
 }
 

@@ -90,7 +90,8 @@ void fed_tx_end(struct fed_tx *tx, bool commit);
 /* `tx` gains a reference, dropped with the module. */
 int fed_observer_register(struct fed_tx *tx, struct fed_err *err);
 
-/* Create the table; inside a transaction that enlists it. */
+/* Create the table; inside a transaction, also that of a statement which
+ * writes, this enlists it. */
 int fed_observer_create(struct fed_tx *tx);
 
 /*

@@ -450,7 +450,7 @@ static int scan_enter(struct scan *scan, struct fed_server *server,
       !fed_server_driver(server)->is_file)
     return SQLITE_OK;
   if (rows && !scan->idxstr && plan->batch) write_open(table);
-  return write_enter(table, plan->apart, err);
+  return write_enter(table, rows, plan->apart, err);
 }
 
 /* From here on every wait of this scan ends with the statement's timeout. */

@@ -124,13 +124,19 @@ static int write_check(const struct fed_table *table, struct fed_err *err)
 /* ---- the transaction --------------------------------------------------- */
 
 /* The view is kept until the transaction ends. */
-int write_enter(struct fed_table *table, bool alone, struct fed_err *err)
+int write_enter(struct fed_table *table, bool rows, bool alone,
+                struct fed_err *err)
 {
   struct fed_db *fdb = table->fdb;
   struct fed_server *server = NULL;
   struct fed_view *view = NULL;
-  int rc = table_server(table, &server, err);
+  int rc = rows ? write_check(table, err) : SQLITE_OK;
 
+  if (rc == SQLITE_OK) rc = table_server(table, &server, err);
+  if (rc == SQLITE_OK && server && fed_server_is_read_only(server))
+    rc = fed_err_set(err, SQLITE_READONLY,
+                     "table '%s.%s' is read-only: server '%s' has that option",
+                     table->schema, table->name, table->server);
   if (rc == SQLITE_OK) rc = fed_tx_write(fdb->tx, server, alone, &view, err);
   if (rc != SQLITE_OK) return rc;
   fed_view_drop(fdb->writes);
@@ -152,7 +158,7 @@ static int write_prepare(struct write *w, struct fed_err *err)
   struct fed_db *fdb = w->table->fdb;
   struct fed_wait wait = fed_db_wait(fdb);
   struct fed_server *server = NULL;
-  int rc = write_enter(w->table, true, err);
+  int rc = write_enter(w->table, true, true, err);
 
   if (rc == SQLITE_OK) rc = table_server(w->table, &server, err);
   if (rc != SQLITE_OK || !server) return rc;
@@ -541,8 +547,8 @@ int write_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
 {
   struct fed_table *table = table_of(vtab);
   struct fed_err err = FED_ERR_INIT;
-  int rc = write_check(table, &err);
-  struct write *w = rc == SQLITE_OK ? write_of(table, &err) : NULL;
+  struct write *w = write_of(table, &err);
+  int rc;
 
   if (!w) return table_fail(vtab, &err);
   rc = write_prepare(w, &err);

@@ -41,9 +41,11 @@ int write_rollback_to(sqlite3_vtab *vtab, int n);
 
 /*
  * A scan of a statement that writes on the table's server begins: it is to see
- * what SQLite's transaction sees. `alone`: see fed_tx_write().
+ * what SQLite's transaction sees. `rows`: its rows are to be changed, which is
+ * refused if it cannot be. `alone`: see fed_tx_write().
  */
-int write_enter(struct fed_table *table, bool alone, struct fed_err *err);
+int write_enter(struct fed_table *table, bool rows, bool alone,
+                struct fed_err *err);
 
 /* The statement that changes rows of the table opens its cursor. */
 void write_open(struct fed_table *table);

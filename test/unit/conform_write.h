@@ -317,6 +317,8 @@ static inline void load_kind(struct run *r, const struct kind *kind)
   char sql[200];
   int rc;
 
+  /* There a column holds any value, and a reader keeps COMMIT waiting. */
+  if (r->dsn.drv->is_file) return;
   snprintf(sql, sizeof sql, "CREATE TABLE conform_l (n integer, v %s)",
            kind->type);
   must(r, sql);
@@ -397,10 +399,14 @@ static inline void t_load_fails(struct run *r)
            fed_conn_load_begin(r->conn, cat.rel, column, 2, &r->wait, &r->err),
            SQLITE_OK);
   row[0] = fed_value_int(INT64_MAX);
-  check(r, "a value out of range",
-        fed_conn_load_row(r->conn, row, &r->wait, &r->err) != SQLITE_OK ||
-          fed_conn_load_end(r->conn, true, &r->wait, &r->err) != SQLITE_OK);
-  check(r, "is told", strncmp(r->err.msg, "row 1: ", 7) == 0);
+  if (r->dsn.drv->is_file) { /* there it is none */
+    fed_conn_load_end(r->conn, false, &r->wait, &r->err);
+  } else {
+    check(r, "a value out of range",
+          fed_conn_load_row(r->conn, row, &r->wait, &r->err) != SQLITE_OK ||
+            fed_conn_load_end(r->conn, true, &r->wait, &r->err) != SQLITE_OK);
+    check(r, "is told", strncmp(r->err.msg, "row 1: ", 7) == 0);
+  }
   start(r);
   fed_conn_rollback_to(r->conn, 1, &r->wait, &r->err);
   row[0] = fed_value_int(1);
