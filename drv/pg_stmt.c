@@ -432,6 +432,12 @@ static int pg_give_up(struct fed_pg_stmt *st, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/* What WITH begins may write: a transaction that does takes it for that. */
+static bool pg_writes(const struct fed_pg_stmt *st)
+{
+  return st->writing || (!st->reading && st->base.conn->guard_writes);
+}
+
 static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
                    struct fed_err *err)
 {
@@ -448,7 +454,7 @@ static int pg_send(struct fed_pg_stmt *st, int n, const struct fed_wait *wait,
     if (rc != SQLITE_OK) return rc;
   }
   /* Rows in a row: the guard stands, and one message does it. */
-  if (!st->writing && fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
+  if (!pg_writes(st) && fed_pg_verbs(pg, st->locking, verb, &then) > 0 &&
       !fed_pg_send_guard(pg, st->locking))
     return fed_pg_lost(pg, err);
   if (!PQsendQueryPrepared(pg->link, st->name, n, st->values, st->lengths,
@@ -468,7 +474,7 @@ static bool pg_is_alone(const struct fed_pg_stmt *st)
 {
   const struct fed_pg_conn *pg = fed_pg_of(st->base.conn);
 
-  return !st->writing || !pg->in_tx || pg->read_only ||
+  return !pg_writes(st) || !pg->in_tx || pg->read_only ||
          (!fed_pg_must_open(pg) && !pg->base.guard_writes);
 }
 

@@ -66,17 +66,17 @@ const struct fed_opt fed_server_options[] = {
    .max = DEFINE_YEAR,
    .dflt = 0,
    .help = "cancel a remote statement after this time; 0: never"},
-  {.name = "read_only",
-   .type = FED_OPT_FLAG,
-   .offset = DEFINE_AT(read_only),
-   .max = 1,
-   .help = "send nothing that writes"                                                                 },
   {.name = "replace",
    .type = FED_OPT_FLAG,
    .offset = DEFINE_AT(replace),
    .max = 1,
    .help = "let this definition take the place of "
-           "another"},
+           "another"                                                               },
+  {.name = "read_only",
+   .type = FED_OPT_FLAG,
+   .offset = DEFINE_AT(read_only),
+   .max = 1,
+   .help = "send nothing that writes"},
 };
 const int fed_server_noptions = FED_LEN(fed_server_options);
 
