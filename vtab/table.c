@@ -229,6 +229,7 @@ struct table_options {
 
 const char *const table_bulk[] = {"statement", "deferred", NULL};
 
+/* clang-format off: its columns for such rows never come to rest */
 static const struct fed_opt table_option[] = {
   {.name = "rows",
    .type = FED_OPT_INT,
@@ -249,6 +250,7 @@ static const struct fed_opt table_option[] = {
    .help = "deferred: rows of INSERT in a transaction go together, and a bad "
            "one undoes the transaction"},
 };
+/* clang-format on */
 
 static int table_parse_options(struct fed_table *table, int argc,
                                const char *const *argv, struct fed_err *err)

@@ -369,6 +369,7 @@ static inline void t_load(struct run *r)
 }
 
 /* What a load must not survive; the transaction behind a savepoint does. */
+/* long: one transaction after the other, each for one failure */
 static inline void t_load_fails(struct run *r)
 {
   struct fed_value v = fed_value_cstr("v"), null = fed_value_null();
