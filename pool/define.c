@@ -15,7 +15,7 @@
 #define DEFINE_YEAR       (DEFINE_HOUR * 24 * 365)
 #define DEFINE_AT(member) offsetof(struct server_opts, member)
 
-/* clang-format off: its columns for such rows never come to rest */
+/* clang-format off */
 const struct fed_opt fed_server_options[] = {
   {.name = "pool_max",
    .type = FED_OPT_INT,
@@ -71,7 +71,7 @@ const struct fed_opt fed_server_options[] = {
    .type = FED_OPT_FLAG,
    .offset = DEFINE_AT(replace),
    .max = 1,
-   .help = "let this definition take the place of another"                                                               },
+   .help = "let this definition take the place of another"},
   {.name = "read_only",
    .type = FED_OPT_FLAG,
    .offset = DEFINE_AT(read_only),

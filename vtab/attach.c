@@ -15,27 +15,27 @@ struct attach_options {
 
 #define ATTACH_AT(member) offsetof(struct attach_options, member)
 
-/* clang-format off: its columns for such rows never come to rest */
+/* clang-format off */
 const struct fed_opt fed_attach_options[] = {
   {.name = "schema",
    .type = FED_OPT_TEXT,
    .offset = ATTACH_AT(schema),
-   .help = "remote schema; * for all of them; default: the search path"    },
-  {            .name = "tables",
+   .help = "remote schema; * for all of them; default: the search path"},
+  {.name = "tables",
    .type = FED_OPT_TEXT,
    .offset = ATTACH_AT(tables),
-   .help = "only tables whose name matches this GLOB pattern"            },
-  { .name = "as",
+   .help = "only tables whose name matches this GLOB pattern"},
+  {.name = "as",
    .type = FED_OPT_TEXT,
    .offset = ATTACH_AT(as),
    .help = "name of the attached database, default the server's; temp puts "
            "the tables into TEMP as <server>_<table>"},
-  {                                                                  .name = "read_only",
+  {.name = "read_only",
    .type = FED_OPT_FLAG,
    .offset = ATTACH_AT(read_only),
    .max = 1,
    .help = "refuse what writes"},
-  {                                                                  .name = "bulk",
+  {.name = "bulk",
    .type = FED_OPT_WORD,
    .offset = ATTACH_AT(bulk),
    .words = table_bulk,

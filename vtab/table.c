@@ -229,11 +229,11 @@ struct table_options {
 
 const char *const table_bulk[] = {"statement", "deferred", NULL};
 
-/* clang-format off: its columns for such rows never come to rest */
+/* clang-format off */
 static const struct fed_opt table_option[] = {
   {.name = "rows",
    .type = FED_OPT_INT,
-   .offset = offsetof(struct table_options,                                                   rows),
+   .offset = offsetof(struct table_options, rows),
    .min = -1,
    .max = INT64_MAX,
    .dflt = -1,
@@ -242,10 +242,10 @@ static const struct fed_opt table_option[] = {
    .type = FED_OPT_FLAG,
    .offset = offsetof(struct table_options, read_only),
    .max = 1,
-   .help = "refuse what writes"                                       },
+   .help = "refuse what writes"},
   {.name = "bulk",
    .type = FED_OPT_WORD,
-   .offset = offsetof(struct table_options,                                             bulk),
+   .offset = offsetof(struct table_options, bulk),
    .words = table_bulk,
    .help = "deferred: rows of INSERT in a transaction go together, and a bad "
            "one undoes the transaction"},
