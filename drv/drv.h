@@ -461,6 +461,14 @@ int fed_sqltx_release(struct fed_conn *conn, int level,
 int fed_sqltx_rollback_to(struct fed_conn *conn, int level,
                           const struct fed_wait *wait, struct fed_err *err);
 
+/*
+ * execute_many() as a loop (many.c), without a guard. Each row is to change 1
+ * to `most` rows as the driver counts.
+ */
+int fed_many_loop(struct fed_stmt *stmt, const struct fed_value *args, int narg,
+                  int n, int most, int *done, const struct fed_wait *wait,
+                  struct fed_err *err);
+
 /* ---- prepared statements kept for reuse (stmts.c) ---------------------- */
 
 /* A connection keeps at most this many; the one unused longest goes first. A

@@ -71,8 +71,7 @@ static int my_prepare_args(struct fed_mysql_stmt *st, struct fed_err *err)
   return st->arg && st->arglen ? SQLITE_OK : fed_err_nomem(err);
 }
 
-/* Past its limit the server closes the connection without a word. */
-static int my_fits(const struct fed_mysql *c, uint64_t size,
+int fed_mysql_fits(const struct fed_mysql *c, uint64_t size,
                    struct fed_err *err)
 {
   if (!c->max_packet || size + 64 <= c->max_packet) return SQLITE_OK;
@@ -89,7 +88,7 @@ static int my_prepare_text(struct fed_mysql *c, struct fed_mysql_stmt *st,
 {
   int rc;
 
-  rc = my_fits(c, strlen(sql), err);
+  rc = fed_mysql_fits(c, strlen(sql), err);
   if (rc != SQLITE_OK) return rc;
   st->stmt = mysql_stmt_init(c->mysql);
   if (!st->stmt) return fed_err_nomem(err);
@@ -106,7 +105,7 @@ static int my_prepare_text(struct fed_mysql *c, struct fed_mysql_stmt *st,
   return st->sql ? SQLITE_OK : fed_err_nomem(err);
 }
 
-static int my_usable(struct fed_mysql *c, struct fed_err *err)
+int fed_mysql_usable(struct fed_mysql *c, struct fed_err *err)
 {
   if (c->head.broken || !c->mysql)
     return fed_err_set(err, SQLITE_IOERR, "the connection is lost");
@@ -125,13 +124,14 @@ static int my_prepare(struct fed_conn *conn, const char *sql,
 {
   struct fed_mysql *c = fed_mysql_of(conn);
   struct fed_mysql_stmt *st;
-  int rc = my_usable(c, err);
+  int rc = fed_mysql_usable(c, err);
 
   (void)bulk;
   if (rc != SQLITE_OK) return rc;
   if (!(st = fed_alloc(sizeof *st))) return fed_err_nomem(err);
   st->head.conn = conn;
   st->session = c->session;
+  st->replaces = sqlite3_strnicmp(sql, "REPLACE ", 8) == 0;
   st->nwant = want ? nwant : -1;
   if (want) {
     st->want = fed_calloc((size_t)nwant, sizeof *want);
@@ -207,7 +207,7 @@ static int my_bind_args(struct fed_mysql_stmt *st, const struct fed_value *args,
     if (rc != SQLITE_OK) return rc;
     total += 12 + st->arglen[i];
   }
-  rc = my_fits(c, total, err);
+  rc = fed_mysql_fits(c, total, err);
   if (rc != SQLITE_OK) return rc;
   if (n == 0 || mysql_stmt_bind_param(st->stmt, st->arg) == 0) return SQLITE_OK;
   return fed_mysql_fail(c, st->stmt, err);
@@ -230,9 +230,11 @@ static int my_execute_text(struct fed_mysql_stmt *st, int n,
   return SQLITE_OK;
 }
 
-static int my_may_execute(const struct fed_mysql_stmt *st,
-                          const struct fed_mysql *c, struct fed_err *err)
+int fed_mysql_may_execute(struct fed_mysql_stmt *st, struct fed_err *err)
 {
+  struct fed_mysql *c = fed_mysql_of(st->head.conn);
+
+  if (fed_mysql_usable(c, err) != SQLITE_OK) return err->rc;
   if (st->busy)
     return fed_err_set(err, SQLITE_MISUSE,
                        "the statement was not reset since it was executed");
@@ -247,10 +249,9 @@ static int my_execute(struct fed_stmt *stmt, const struct fed_value *args,
 {
   struct fed_mysql_stmt *st = my_stmt(stmt);
   struct fed_mysql *c = fed_mysql_of(stmt->conn);
-  int rc = my_usable(c, err);
+  int rc = fed_mysql_may_execute(st, err);
 
   stmt->changes = stmt->number = 0;
-  if (rc == SQLITE_OK) rc = my_may_execute(st, c, err);
   /* What is no part of a transaction is no write of ours. */
   if (rc == SQLITE_OK && stmt->ncol == 0 &&
       !(c->mysql->server_status & SERVER_STATUS_IN_TRANS))
@@ -296,7 +297,7 @@ static int my_step(struct fed_stmt *stmt, const struct fed_wait *wait,
   int rc;
 
   if (!st->open) return SQLITE_DONE;
-  rc = my_usable(c, err);
+  rc = fed_mysql_usable(c, err);
   if (rc != SQLITE_OK) return rc;
   if (stmt->ncol == 0) {
     rc = my_end(st, wait, err);
@@ -351,7 +352,7 @@ static int my_stop(struct fed_mysql_stmt *st, const struct fed_wait *wait,
   struct fed_err why = FED_ERR_INIT;
 
   my_set_open(st, false);
-  if (my_usable(c, &why) != SQLITE_OK) return SQLITE_OK;
+  if (fed_mysql_usable(c, &why) != SQLITE_OK) return SQLITE_OK;
   moment.interrupted = NULL;
   my_drain(st, &moment);
   fed_mysql_run_free(c, st->stmt, &moment, &why);
@@ -374,7 +375,7 @@ static int my_exec(struct fed_conn *conn, const char *sql,
                    const struct fed_wait *wait, struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
-  int rc = my_usable(c, err);
+  int rc = fed_mysql_usable(c, err);
 
   return rc == SQLITE_OK ? fed_mysql_run_exec(c, sql, wait, err) : rc;
 }
@@ -382,8 +383,11 @@ static int my_exec(struct fed_conn *conn, const char *sql,
 static int my_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                        struct fed_err *err)
 {
-  int rc = fed_mysql_run_exec(fed_mysql_of(conn), "ROLLBACK", wait, err);
+  struct fed_mysql *c = fed_mysql_of(conn);
+  int rc;
 
+  fed_mysql_load_over(c);
+  rc = fed_mysql_run_exec(c, "ROLLBACK", wait, err);
   if (rc == SQLITE_OK) conn->ended = false;
   return rc;
 }
@@ -392,10 +396,10 @@ static int my_run(struct fed_conn *conn, const char *sql,
                   const struct fed_wait *wait, struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
-  int rc = my_usable(c, err);
+  int rc = fed_mysql_usable(c, err);
   char count[20];
 
-  if (rc == SQLITE_OK) rc = my_fits(c, strlen(sql), err);
+  if (rc == SQLITE_OK) rc = fed_mysql_fits(c, strlen(sql), err);
   if (rc == SQLITE_OK) rc = fed_mysql_zero(c, false, wait, err);
   if (rc == SQLITE_OK) rc = fed_mysql_run_exec(c, sql, wait, err);
   if (rc != SQLITE_OK || mysql_warning_count(c->mysql) == 0) return rc;
@@ -426,7 +430,7 @@ static int my_batch(struct fed_conn *conn, const char *const *sql, int n,
   for (int i = 0; i < n; i++)
     fed_str_addf(&text, "%s%s", i ? ";\n" : "", sql[i]);
   rc = fed_str_err(&text, err);
-  if (rc == SQLITE_OK && my_fits(c, text.len, err) != SQLITE_OK)
+  if (rc == SQLITE_OK && fed_mysql_fits(c, text.len, err) != SQLITE_OK)
     rc = SQLITE_NOTFOUND;
   if (rc == SQLITE_OK) rc = fed_mysql_run_batch(c, text.s, done, wait, err);
   fed_str_release(&text);
@@ -453,7 +457,7 @@ static int my_begin(struct fed_conn *conn, const struct fed_begin *opts,
   char sql[80];
   int rc;
 
-  if ((rc = my_usable(c, err)) != SQLITE_OK) return rc;
+  if ((rc = fed_mysql_usable(c, err)) != SQLITE_OK) return rc;
   /* To the server this would be a COMMIT of it. */
   if (c->mysql->server_status & SERVER_STATUS_IN_TRANS)
     return fed_err_set(err, SQLITE_MISUSE, "a transaction is open already");
@@ -487,7 +491,6 @@ static void my_client(char *out, size_t size)
   snprintf(out, size, "%s %s", FED_MYSQL_LIBRARY, mysql_get_client_info());
 }
 
-extern const struct fed_driver fed_driver_mysql;
 const struct fed_driver fed_driver_mysql = {
   .name = "mysql",
   .schemes = my_schemes,
@@ -512,6 +515,10 @@ const struct fed_driver fed_driver_mysql = {
   .step = my_step,
   .stmt_reset = my_stmt_reset,
   .finalize = my_finalize,
+  .execute_many = fed_mysql_execute_many,
+  .load_begin = fed_mysql_load_begin,
+  .load_row = fed_mysql_load_row,
+  .load_end = fed_mysql_load_end,
   .begin = my_begin,
   .commit = fed_sqltx_commit,
   .rollback = my_rollback,

@@ -9,6 +9,9 @@
  *   mysql_lib.c      what only one of the client libraries has
  *   mysql_error.c    errors
  *   mysql_type.c     classes and names of types
+ *   mysql_rows.c     rows on their way to the server
+ *   mysql_load.c     loads: rows into a table
+ *   mysql_many.c     one statement for many rows of arguments
  *   mysql_wire.c     rows straight from the socket
  *   mysql_decode.c   result columns: checks and buffers
  *   mysql_value.c    rows: from their bytes, or those buffers, to values
@@ -82,7 +85,8 @@ struct fed_mysql {
   unsigned session;    /* counts resets: statements do not outlive one */
   int nopen;           /* statements with rows still to be read */
   struct fed_mysql_wire wire;
-  struct fed_awake awake; /* for what is executed */
+  struct fed_awake awake;      /* for what is executed */
+  struct fed_mysql_load *load; /* one that has not ended */
   bool raw; /* rows are read from the wire, not fetched by the library */
   bool mariadb;
   bool
@@ -159,12 +163,25 @@ struct fed_mysql_stmt {
   bool blind;       /* its rows do not fit the buffers: do not fetch */
   bool rebind;      /* a buffer moved since the last bind */
   bool checked;     /* the columns were checked strictly */
+  bool replaces;    /* it is a REPLACE */
 };
 
 static inline struct fed_mysql *fed_mysql_of(struct fed_conn *conn)
 {
   return FED_CONTAINER(conn, struct fed_mysql, head);
 }
+
+/* ---- mysql.c ----------------------------------------------------------- */
+
+extern const struct fed_driver fed_driver_mysql;
+
+/* An error when nothing can be executed any more, or nothing but ROLLBACK. */
+int fed_mysql_usable(struct fed_mysql *c, struct fed_err *err);
+/* Past its limit the server closes the connection without a word. */
+int fed_mysql_fits(const struct fed_mysql *c, uint64_t size,
+                   struct fed_err *err);
+/* That of its connection too. */
+int fed_mysql_may_execute(struct fed_mysql_stmt *st, struct fed_err *err);
 
 /* ---- mysql_param.c ----------------------------------------------------- */
 
@@ -287,6 +304,69 @@ int fed_mysql_lib_socket(MYSQL *mysql);
  * until the next and until mysql_free_result(*hold). */
 const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
                                         MYSQL_RES **hold);
+
+/* Can it be executed with arrays of arguments, now that it is prepared? */
+bool fed_mysql_lib_bulk(const MYSQL_STMT *stmt);
+/* What is bound to it are arrays of `n`; 0: single values. */
+void fed_mysql_lib_array(MYSQL_STMT *stmt, unsigned n);
+/* Which values of the array are NULL: where there is a 1. */
+void fed_mysql_lib_indicate(MYSQL_BIND *bind, char *null);
+
+/* ---- mysql_rows.c ------------------------------------------------------ */
+
+union fed_mysql_cell {
+  int64_t i;
+  double r;
+  const char *p;
+};
+
+/* Some rows; cell, length and null hold column after column, `room` each. */
+struct fed_mysql_rows {
+  int ncol, room, n;
+  bool copies;         /* what is added is borrowed for that call only */
+  enum fed_type *type; /* of each column; FED_NULL: only NULLs so far */
+  bool *text;          /* of each column: integers go as text */
+  MYSQL_BIND *bind;
+  union fed_mysql_cell *cell;
+  unsigned long *length;
+  char *null;
+  char *bytes; /* the copies */
+  size_t used, size;
+  size_t weight, limit; /* bytes of a statement */
+};
+
+/* Of `ncol` columns; there will not be more than `most`. */
+int fed_mysql_rows_init(struct fed_mysql_rows *rows, const struct fed_mysql *c,
+                        int ncol, int most, bool copies, struct fed_err *err);
+void fed_mysql_rows_release(struct fed_mysql_rows *rows);
+void fed_mysql_rows_clear(struct fed_mysql_rows *rows);
+/* SQLITE_FULL, without a message: send and clear those that are there, and add
+ * it again. */
+int fed_mysql_rows_add(struct fed_mysql_rows *rows, const struct fed_value *row,
+                       struct fed_err *err);
+/* Append those from `from` to before `to`: "(1, NULL), (2, x'00')". */
+void fed_mysql_rows_text(const struct fed_mysql_rows *rows, int from, int to,
+                         struct fed_str *sql);
+/* Where fed_mysql_lib_bulk(): execute `stmt` with them. */
+int fed_mysql_rows_execute(struct fed_mysql *c, MYSQL_STMT *stmt,
+                           struct fed_mysql_rows *rows,
+                           const struct fed_wait *wait, struct fed_err *err);
+
+/* ---- mysql_load.c, mysql_many.c: slots --------------------------------- */
+
+int fed_mysql_load_begin(struct fed_conn *conn, const struct fed_relation *rel,
+                         const int16_t *column, int ncol,
+                         const struct fed_wait *wait, struct fed_err *err);
+int fed_mysql_load_row(struct fed_conn *conn, const struct fed_value *row,
+                       const struct fed_wait *wait, struct fed_err *err);
+int fed_mysql_load_end(struct fed_conn *conn, bool keep,
+                       const struct fed_wait *wait, struct fed_err *err);
+/* Forget it, if there is one. */
+void fed_mysql_load_over(struct fed_mysql *c);
+
+int fed_mysql_execute_many(struct fed_stmt *stmt, const struct fed_value *args,
+                           int narg, int n, int *done,
+                           const struct fed_wait *wait, struct fed_err *err);
 
 /* ---- mysql_error.c ----------------------------------------------------- */
 

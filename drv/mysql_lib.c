@@ -49,6 +49,30 @@ const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
   return stmt->fields;
 }
 
+bool fed_mysql_lib_bulk(const MYSQL_STMT *stmt)
+{
+  const unsigned long bulk =
+    (unsigned long)(MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32);
+  unsigned long caps = 0;
+
+  /* The header's own macro for this needs a header that is not installed. */
+  return stmt->mysql &&
+         mariadb_get_infov(stmt->mysql,
+                           MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES,
+                           &caps) == 0 &&
+         (caps & bulk);
+}
+
+void fed_mysql_lib_array(MYSQL_STMT *stmt, unsigned n)
+{
+  mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &n);
+}
+
+void fed_mysql_lib_indicate(MYSQL_BIND *bind, char *null)
+{
+  bind->u.indicator = null;
+}
+
 #else
 
 int fed_mysql_lib_init(MYSQL *mysql)
@@ -89,6 +113,24 @@ const MYSQL_FIELD *fed_mysql_lib_fields(MYSQL_STMT *stmt, int *n,
   *hold = mysql_stmt_result_metadata(stmt);
   *n = *hold ? (int)mysql_num_fields(*hold) : 0;
   return *hold ? mysql_fetch_fields(*hold) : NULL;
+}
+
+bool fed_mysql_lib_bulk(const MYSQL_STMT *stmt)
+{
+  (void)stmt;
+  return false;
+}
+
+void fed_mysql_lib_array(MYSQL_STMT *stmt, unsigned n)
+{
+  (void)stmt;
+  (void)n;
+}
+
+void fed_mysql_lib_indicate(MYSQL_BIND *bind, char *null)
+{
+  (void)bind;
+  (void)null;
 }
 
 #endif

@@ -422,7 +422,10 @@ int fed_mysql_reset(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err)
 {
   struct fed_mysql *c = fed_mysql_of(conn);
-  int rc = fed_mysql_run_reset(c, wait, err);
+  int rc;
+
+  fed_mysql_load_over(c);
+  rc = fed_mysql_run_reset(c, wait, err);
 
   c->session++;
   c->zero = c->head.ended = false;
@@ -518,6 +521,7 @@ void fed_mysql_close(struct fed_conn *conn)
 
   if (!conn) return;
   c = fed_mysql_of(conn);
+  fed_mysql_load_over(c);
   if (conn->broken) fed_mysql_drop(c);
   if (c->mysql) mysql_close(c->mysql);
   my_free(c);
@@ -530,6 +534,7 @@ void fed_mysql_abandon(struct fed_conn *conn)
   conn->broken = true;
   if (c->mysql && !my_detach(c->mysql)) return; /* a leak is the lesser evil */
   fed_stmts_clear(conn);
+  fed_mysql_load_over(c);
   fed_mysql_drop(c);
   my_free(c);
 }

@@ -25,6 +25,7 @@ struct sq_stmt {
   sqlite3_stmt *stmt;
   enum fed_class *want; /* a copy; NULL takes whatever comes */
   bool inserts;
+  bool guarded; /* there is a savepoint around it */
 };
 
 /* ---- waiting ----------------------------------------------------------- */
@@ -265,6 +266,8 @@ static void sq_close(struct fed_conn *conn)
   struct sq_conn *sq = sq_of(conn);
 
   if (!sq) return;
+  fed_sq_load_over(sq);
+  fed_sq_guard_release(sq);
   sq->wait = NULL;
   if (sq->borrowed)
     sq_undo(sq);
@@ -379,9 +382,11 @@ static int sq_reset(struct fed_conn *conn, const struct fed_wait *wait,
   struct sq_conn *sq = sq_of(conn);
 
   fed_sq_enter(sq, wait);
+  fed_sq_load_over(sq);
   sq_undo(sq);
   conn->ended = false;
   if (!conn->dirty || sq->borrowed) return SQLITE_OK;
+  fed_sq_guard_release(sq);
   sqlite3_close_v2(sq->db);
   sq->db = NULL;
   return sq_connect(sq, wait, err);
@@ -578,6 +583,35 @@ static int64_t sq_changes(struct sq_stmt *stmt, sqlite3 *db)
   return sqlite3_stmt_readonly(stmt->stmt) ? 0 : sqlite3_changes64(db);
 }
 
+/* The guard's end: back to it first if the statement failed. */
+static void sq_unguard(struct sq_stmt *stmt, bool failed)
+{
+  struct sq_conn *sq = sq_of(stmt->base.conn);
+  struct fed_err ignored = FED_ERR_INIT;
+  int rc = SQLITE_OK;
+
+  if (!stmt->guarded) return;
+  stmt->guarded = false;
+  if (sq->base.ended) return;
+  sqlite3_reset(stmt->stmt);
+  if (failed) rc = fed_sq_guard(sq, SQ_GUARD_BACK, &ignored);
+  if (rc == SQLITE_OK) rc = fed_sq_guard(sq, SQ_GUARD_RELEASE, &ignored);
+  if (rc != SQLITE_OK) sq->base.broken = true;
+}
+
+static int sq_guard(struct sq_stmt *stmt, struct fed_err *err)
+{
+  struct sq_conn *sq = sq_of(stmt->base.conn);
+  int rc;
+
+  if (stmt->guarded || !sq->base.guard_writes || !sq->in_tx ||
+      sqlite3_stmt_readonly(stmt->stmt))
+    return SQLITE_OK;
+  rc = fed_sq_guard(sq, SQ_GUARD_SET, err);
+  stmt->guarded = rc == SQLITE_OK;
+  return rc;
+}
+
 static int sq_step(struct fed_stmt *base, const struct fed_wait *wait,
                    struct fed_err *err)
 {
@@ -590,13 +624,19 @@ static int sq_step(struct fed_stmt *base, const struct fed_wait *wait,
   if (stmt->state != SQ_RUNNING)
     return fed_err_set(err, SQLITE_MISUSE, "stepped without being executed");
   sq->wait = wait; /* next_look stays: one look per slice, not per row */
+  if ((rc = sq_guard(stmt, err)) != SQLITE_OK) return rc;
   rc = sqlite3_step(stmt->stmt);
   if (rc == SQLITE_ROW) return sq_row(stmt, err);
-  if (rc != SQLITE_DONE) return fed_sq_error(sq, rc, err);
   stmt->state = SQ_DONE;
+  if (rc != SQLITE_DONE) {
+    rc = fed_sq_error(sq, rc, err);
+    sq_unguard(stmt, true);
+    return rc;
+  }
   base->changes = sq_changes(stmt, sq->db);
   if (stmt->inserts && base->changes > 0)
     base->number = sqlite3_last_insert_rowid(sq->db);
+  sq_unguard(stmt, false);
   return SQLITE_DONE;
 }
 
@@ -608,6 +648,7 @@ static int sq_stmt_reset(struct fed_stmt *base, const struct fed_wait *wait,
   (void)wait;
   (void)err;
   sqlite3_reset(stmt->stmt); /* its code repeats step()'s error */
+  sq_unguard(stmt, false);
   sqlite3_clear_bindings(stmt->stmt);
   stmt->state = SQ_IDLE;
   return SQLITE_OK;
@@ -671,6 +712,10 @@ const struct fed_driver fed_driver_sqlite = {
   .step = sq_step,
   .stmt_reset = sq_stmt_reset,
   .finalize = sq_finalize,
+  .execute_many = fed_sq_execute_many,
+  .load_begin = fed_sq_load_begin,
+  .load_row = fed_sq_load_row,
+  .load_end = fed_sq_load_end,
   .begin = fed_sq_begin,
   .commit = fed_sq_commit,
   .rollback = fed_sq_rollback,

@@ -3,6 +3,7 @@
  *
  *   sqlite.c          the driver: parameters, connections, statements
  *   sqlite_run.c      the user's own text, and transactions
+ *   sqlite_load.c     many rows at once
  *   sqlite_catalog.c  tables and their columns
  */
 #ifndef FED_DRV_SQLITE_H
@@ -21,6 +22,8 @@ struct sq_conn {
   const struct fed_wait *wait; /* of the call that runs now */
   int64_t next_look;           /* when to ask `wait` again */
   int64_t busy_until;          /* how long to wait for another's lock */
+  struct sq_load *load;        /* one that has not ended */
+  sqlite3_stmt *guard[3];      /* prepared when first needed: enum sq_guard */
   bool utf8;                   /* the file's encoding, not UTF-16 */
   bool borrowed;               /* `db` is somebody else's: change no setting */
   bool in_none; /* no transaction was open when we got the handle */
@@ -71,6 +74,30 @@ void fed_sq_abort(struct sq_conn *sq);
 int fed_sq_catalog(struct fed_conn *conn, const struct fed_scope *scope,
                    struct fed_catalog *out, const struct fed_wait *wait,
                    struct fed_err *err);
+
+/*
+ * Around a statement under guard_writes. Most that fail undo themselves, but
+ * not one that meets a trigger with RAISE(FAIL).
+ */
+enum sq_guard { SQ_GUARD_SET, SQ_GUARD_BACK, SQ_GUARD_RELEASE };
+int fed_sq_guard(struct sq_conn *sq, enum sq_guard what, struct fed_err *err);
+/* Before the handle is closed. */
+void fed_sq_guard_release(struct sq_conn *sq);
+
+/* ---- sqlite_load.c ------------------------------------------------------ */
+
+int fed_sq_execute_many(struct fed_stmt *stmt, const struct fed_value *args,
+                        int narg, int n, int *done, const struct fed_wait *wait,
+                        struct fed_err *err);
+int fed_sq_load_begin(struct fed_conn *conn, const struct fed_relation *rel,
+                      const int16_t *column, int ncol,
+                      const struct fed_wait *wait, struct fed_err *err);
+int fed_sq_load_row(struct fed_conn *conn, const struct fed_value *row,
+                    const struct fed_wait *wait, struct fed_err *err);
+int fed_sq_load_end(struct fed_conn *conn, bool keep,
+                    const struct fed_wait *wait, struct fed_err *err);
+/* Forget it, if there is one. */
+void fed_sq_load_over(struct sq_conn *sq);
 
 extern const struct fed_driver fed_driver_sqlite;
 

@@ -218,7 +218,10 @@ void fed_sq_abort(struct sq_conn *sq)
 int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
                     struct fed_err *err)
 {
-  int rc = sq_end(conn, "ROLLBACK", wait, err);
+  int rc;
+
+  fed_sq_load_over(sq_of(conn));
+  rc = sq_end(conn, "ROLLBACK", wait, err);
 
   if (rc != SQLITE_INTERRUPT) return rc;
   fed_sq_abort(sq_of(conn));
@@ -226,4 +229,33 @@ int fed_sq_rollback(struct fed_conn *conn, const struct fed_wait *wait,
   fed_err_clear(err);
   sq_of(conn)->in_tx = conn->ended = false;
   return SQLITE_OK;
+}
+
+/* ---- guards -------------------------------------------------------------- */
+
+int fed_sq_guard(struct sq_conn *sq, enum sq_guard what, struct fed_err *err)
+{
+  static const char *const sql[] = {
+    [SQ_GUARD_SET] = "SAVEPOINT fed_guard",
+    [SQ_GUARD_BACK] = "ROLLBACK TO fed_guard",
+    [SQ_GUARD_RELEASE] = "RELEASE fed_guard",
+  };
+  sqlite3_stmt **stmt = &sq->guard[what];
+  int rc = SQLITE_OK;
+
+  if (!*stmt)
+    rc = sqlite3_prepare_v3(sq->db, sql[what], -1, SQLITE_PREPARE_PERSISTENT,
+                            stmt, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(*stmt);
+  if (rc != SQLITE_DONE) fed_sq_error(sq, rc, err);
+  sqlite3_reset(*stmt); /* NULL is fine */
+  return rc == SQLITE_DONE ? SQLITE_OK : err->rc;
+}
+
+void fed_sq_guard_release(struct sq_conn *sq)
+{
+  for (size_t i = 0; i < FED_LEN(sq->guard); i++) {
+    sqlite3_finalize(sq->guard[i]);
+    sq->guard[i] = NULL;
+  }
 }

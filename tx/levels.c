@@ -49,8 +49,7 @@ void fed_view_doom(struct fed_view *view, struct fed_err *err)
     err->rc = SQLITE_ERROR;
     /* A statement outside of a transaction is rolled back as it ends. */
     if (!sqlite3_get_autocommit(view->tx->db))
-      fed_err_suffix(err,
-                     "; nothing but ROLLBACK is left of this transaction");
+      fed_err_suffix(err, "; nothing but ROLLBACK is left of this transaction");
     view->lost = *err;
   }
   *err = view->lost;

@@ -13,31 +13,36 @@ struct attach_options {
   int bulk;
 };
 
+#define ATTACH_AT(member) offsetof(struct attach_options, member)
+
 const struct fed_opt fed_attach_options[] = {
   {.name = "schema",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct attach_options,           schema),
-   .help = "remote schema; * for all of them; default: the search path"    },
-  {            .name = "tables",
+   .offset = ATTACH_AT(schema),
+   .max = 0,
+   .help = "remote schema; * for all of them; default: the search path"},
+  {.name = "tables",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct attach_options,  tables),
-   .help = "only tables whose name matches this GLOB pattern"            },
-  { .name = "as",
+   .offset = ATTACH_AT(tables),
+   .max = 0,
+   .help = "only tables whose name matches this GLOB pattern"          },
+  {.name = "as",
    .type = FED_OPT_TEXT,
-   .offset = offsetof(struct attach_options, as),
+   .offset = ATTACH_AT(as),
+   .max = 0,
    .help = "name of the attached database, default the server's; temp puts "
-           "the tables into TEMP as <server>_<table>"},
-  {                                                                  .name = "read_only",
+           "the tables into TEMP as <server>_<table>"                  },
+  {.name = "read_only",
    .type = FED_OPT_FLAG,
-   .offset = offsetof(struct attach_options,                       read_only),
+   .offset = ATTACH_AT(read_only),
    .max = 1,
-   .help = "refuse what writes"},
-  {                                                                  .name = "bulk",
+   .help = "refuse what writes"                                        },
+  {.name = "bulk",
    .type = FED_OPT_WORD,
-   .offset = offsetof(struct attach_options,               bulk),
+   .offset = ATTACH_AT(bulk),
    .words = table_bulk,
    .help = "deferred: rows of INSERT in a transaction go together, and a bad "
-           "one undoes the transaction"},
+           "one undoes the transaction"                                },
 };
 const int fed_attach_noptions = (int)FED_LEN(fed_attach_options);
 

@@ -16,6 +16,8 @@ static void write_free(struct write *w)
   map_clear(&w->keys);
   store_clear(&w->waiting);
   fed_free(w->key);
+  fed_free(w->fit);
+  fed_free(w->room);
   fed_free(w->args);
   fed_free(w->now.column);
   fed_free(w->waits.column);
@@ -34,8 +36,10 @@ static int write_room(struct write *w, struct fed_err *err)
   w->waits.column = fed_calloc(n, sizeof *w->waits.column);
   w->said.column = fed_calloc(n, sizeof *w->said.column);
   w->args = fed_calloc(2 * n, sizeof *w->args);
-  if (!w->key || !w->now.column || !w->waits.column || !w->said.column ||
-      !w->args)
+  w->fit = fed_calloc(n, sizeof *w->fit);
+  w->room = fed_calloc(n, sizeof *w->room);
+  if (!w->fit || !w->room || !w->key || !w->now.column || !w->waits.column ||
+      !w->said.column || !w->args)
     return fed_err_nomem(err);
   for (int i = 0; i < rel->ncol; i++)
     if (rel->col[i].key) w->key[w->nkey++] = (int16_t)i;
@@ -80,6 +84,20 @@ static int write_check(const struct fed_table *table, struct fed_err *err)
     return fed_err_set(err, SQLITE_READONLY,
                        "table '%s.%s' is read-only: it has that option",
                        table->schema, table->name);
+  if (!rel->told && rel->kind != FED_KIND_QUERY)
+    return fed_err_set(err, SQLITE_READONLY,
+                       "table '%s.%s' is read-only: an older version of dbfed "
+                       "has kept its columns, without their defaults: SELECT "
+                       "fed_refresh('%s.%s')",
+                       table->schema, table->name, table->schema, table->name);
+  if (rel->kind == FED_KIND_TABLE && !rel->atomic)
+    return fed_err_set(err, SQLITE_READONLY,
+                       "table '%s.%s' is read-only: its engine on server '%s' "
+                       "has no transactions, so a statement that fails could "
+                       "not be undone; write it with SELECT fed_exec('%s', "
+                       "'...')",
+                       table->schema, table->name, table->server,
+                       table->server);
   for (int i = 0; i < rel->ncol; i++)
     if (rel->col[i].key) return SQLITE_OK;
   if (rel->kind == FED_KIND_QUERY)
@@ -120,6 +138,14 @@ int write_enter(struct fed_table *table, bool alone, struct fed_err *err)
   return SQLITE_OK;
 }
 
+/* A table's driver stays the same: table_server(). */
+static void write_fit(struct write *w, const struct fed_dialect *dialect)
+{
+  w->dialect = dialect;
+  for (int i = 0; i < w->table->rel.ncol; i++)
+    fit_prepare(&w->fit[i], dialect, &w->table->rel.col[i]);
+}
+
 /* What a call of xUpdate needs of its table's server. */
 static int write_prepare(struct write *w, struct fed_err *err)
 {
@@ -131,7 +157,7 @@ static int write_prepare(struct write *w, struct fed_err *err)
   if (rc == SQLITE_OK) rc = table_server(w->table, &server, err);
   if (rc != SQLITE_OK || !server) return rc;
   w->server = server;
-  w->dialect = fed_server_driver(server)->dialect;
+  if (!w->dialect) write_fit(w, fed_server_driver(server)->dialect);
   w->wait = fed_server_wait(server, &wait);
   w->on_conflict = sqlite3_vtab_on_conflict(fdb->db);
   return SQLITE_OK;
@@ -337,8 +363,8 @@ static int write_give(struct write *w, int column, sqlite3_value *value,
                          ? "computes it from other columns"
                          : "gives it its values (GENERATED ALWAYS)");
   w->now.column[w->now.ncol++] = (int16_t)column;
-  w->args[w->narg++] = fed_value_from(value);
-  return SQLITE_OK;
+  return fit_value(&w->fit[column], value, &w->room[column],
+                   &w->args[w->narg++], err);
 }
 
 /*

@@ -2,6 +2,7 @@
 #ifndef FED_VTAB_WRITE_INT_H
 #define FED_VTAB_WRITE_INT_H
 
+#include "vtab/fit.h"
 #include "vtab/map.h"
 #include "vtab/rowid.h"
 #include "vtab/write.h"
@@ -28,6 +29,8 @@ struct write {
   int64_t marked;  /* rows that were marked and not yet changed */
   bool batch;      /* that tells which one is the last */
 
+  struct fit *fit;        /* one for each column, */
+  struct fit_room *room;  /* and a room */
   struct fed_value *args; /* room for a row and two keys */
   struct write_stmt now;  /* of the row in `args`, */
   int narg;

@@ -16,6 +16,7 @@
 #include "test/unit/conform.h"
 #include "test/unit/conform_bulk.h"
 #include "test/unit/conform_conn.h"
+#include "test/unit/conform_load.h"
 #include "test/unit/conform_run.h"
 #include "test/unit/conform_stmt.h"
 #include "test/unit/conform_write.h"
@@ -456,17 +457,19 @@ static void t_faults(struct run *r)
 /* ---- running ------------------------------------------------------------ */
 
 static void (*const tests[])(struct run *) = {
-  t_params,      t_refused,       t_password,   t_connect,     t_exec,
-  t_values,      t_nul,           t_big,        t_wide,        t_nulls,
-  t_packets,     t_changes,       t_reset,      t_reset_tx,    t_cache,
-  t_classes,     t_mismatch,      t_cancel,     t_deadline,    t_interrupt,
-  t_transaction, t_failed_commit, t_savepoints, t_read_only,   t_guard,
-  t_share,       t_unsettled,     t_session,    t_fork,        t_killed,
-  t_fake,        t_catalog,       t_describe,   t_trace,       t_literals,
-  t_texts,       t_midway,        t_run,        t_run_rows,    t_run_position,
-  t_run_stop,    t_run_late,      t_run_own,    t_begin_twice, t_borrow,
-  t_batch,       t_guarded_write, t_bare_write, t_returning,   t_locks,
-  t_many,        t_load,          t_load_fails, t_load_big,
+  t_params,        t_refused,       t_password,   t_connect,     t_exec,
+  t_values,        t_nul,           t_big,        t_wide,        t_nulls,
+  t_packets,       t_changes,       t_reset,      t_reset_tx,    t_cache,
+  t_classes,       t_mismatch,      t_cancel,     t_deadline,    t_interrupt,
+  t_transaction,   t_failed_commit, t_savepoints, t_read_only,   t_guard,
+  t_share,         t_unsettled,     t_session,    t_fork,        t_killed,
+  t_fake,          t_catalog,       t_describe,   t_trace,       t_literals,
+  t_texts,         t_midway,        t_run,        t_run_rows,    t_run_position,
+  t_run_stop,      t_run_late,      t_run_own,    t_begin_twice, t_borrow,
+  t_batch,         t_guarded_write, t_bare_write, t_returning,   t_locks,
+  t_many,          t_load,          t_load_fails, t_load_big,    t_load_same,
+  t_load_given_up, t_load_odd,      t_many_sum,   t_ended,       t_write_guard,
+  t_numbers,
 #ifdef FED_TEST
   t_faults,
 #endif
