@@ -11,7 +11,9 @@
  *
  * bench/run.sh makes the tables. `bench`: id bigint primary key, n int,
  * x double, t text. `wide`: the 16 columns of TPC-H's lineitem. `keyset`:
- * k bigint primary key. From the environment: ROWS, KEYS, LOOKUPS, ROUNDS.
+ * k bigint primary key. From the environment: ROWS, KEYS, LOOKUPS, ROUNDS; of
+ * the part `write` CHANGED (rows), SINGLES, and BENCH_LOCAL: a file of SQLite
+ * that has `bench` as well.
  */
 #ifndef FED_BENCH_H
 #define FED_BENCH_H
@@ -82,6 +84,16 @@ struct client_ops {
   /* sql ends where a condition on the key belongs; `batch` keys at a time. */
   void (*batches)(struct client *, const char *sql, const char *cols,
                   const int64_t *key, int nkey, int batch, struct bench_sum *);
+  void (*exec)(struct client *, const char *sql);
+  /*
+   * The rows of `from`, whose columns `cols` tells, are the parameters of sql.
+   * `batch` 1: it runs for each, prepared, a round trip each. More: for so many
+   * at a time; libpq gives an array for each column, Connector/C binds arrays
+   * or, where sql says @rows, puts in "(1,'a'),(2,'b')". SQLite always runs
+   * it for each. If sql is a COPY of libpq, they are its data, in binary.
+   */
+  void (*write)(struct client *, const char *sql, const char *cols,
+                sqlite3_stmt *from, int batch);
 };
 
 /* host.c: a handle of SQLite. */
@@ -94,6 +106,8 @@ sqlite3 *host_open_fed(const char *ext);
 sqlite3 *host_open_virtualpg(const char *url);
 void host_exec(sqlite3 *db, const char *sql);
 int64_t host_integer(sqlite3 *db, const char *sql);
+sqlite3_stmt *host_prepare(sqlite3 *db, const char *sql);
+bool host_step(sqlite3_stmt *stmt);
 
 /* floor.c: table floor, `rows` times the same values of such columns. */
 struct client *floor_client(const char *const *name, const char *cols,
@@ -114,6 +128,8 @@ enum bench_work {
   BENCH_FIRST,
   BENCH_LOOKUP,
   BENCH_BATCHES,
+  BENCH_EXEC,  /* sql itself writes */
+  BENCH_WRITE, /* the rows of from_sql, in a transaction */
 };
 
 /* How two times are compared; all are printed as dbfed against the best. */
@@ -127,9 +143,10 @@ struct entry {
   bool peer; /* another bridge: may be slow, is not among the best */
   int batch; /* keys at a time */
   int nkey;  /* fewer keys than the others, or 0 */
-  /* The keys are first read here, instead of those of the contest. */
+  /* The keys are first read here, instead of those of the contest; of
+   * BENCH_WRITE the rows, with such columns. */
   struct client *from;
-  const char *from_sql;
+  const char *from_sql, *from_cols;
 
   int n;
   double wall[BENCH_ROUNDS_MAX], cpu[BENCH_ROUNDS_MAX];
@@ -146,6 +163,12 @@ struct contest {
   int64_t *key;
   int nkey;
   sqlite3 *fed; /* counts remote statements if not NULL */
+  /* Writing: before each turn `owner` runs `fresh`, up to a NULL; behind it, it
+   * reads `check`, and all must have left the same. Neither is timed. */
+  struct client *owner;
+  const char *const *fresh;
+  const char *check;
+  int things; /* rows that were written */
   int n;
   struct entry entry[12];
 };
@@ -164,6 +187,10 @@ _Noreturn void bench_die(const char *what, const char *why);
 int bench_setting(const char *name, int value);
 double bench_cpu(void);
 double bench_median(const double *value, int n);
+/* The process's peak in kB, or 0 where /proc does not tell. */
+long bench_peak(void);
+/* Run in a process of its own, for a peak never falls. */
+void bench_apart(void (*run)(void *), void *arg);
 /* sqlite3_mprintf that exits instead of failing; never freed. */
 char *bench_format(const char *format, ...);
 /* `n` different keys in 1..rows in no order. */
@@ -175,6 +202,7 @@ void part_scan(const char *ext, const char *backend);
 void part_memory(const char *ext, const char *backend);
 void part_lookup(const char *ext, const char *backend);
 void part_join(const char *ext, const char *backend);
+void part_write(const char *ext, const char *backend);
 void part_generate(const char *file, double scale);
 void part_tpch(const char *ext, int argc, char **argv);
 

@@ -1,7 +1,9 @@
 /* contest: several ways of doing the same work take turns. */
 #include <math.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
 
@@ -71,6 +73,34 @@ char *bench_format(const char *format, ...)
   return text;
 }
 
+long bench_peak(void)
+{
+  char line[256];
+  long kb = 0;
+  FILE *in = fopen("/proc/self/status", "r");
+
+  while (in && fgets(line, sizeof line, in))
+    if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+  if (in) fclose(in);
+  return kb;
+}
+
+void bench_apart(void (*run)(void *), void *arg)
+{
+  pid_t pid;
+  int status = 0;
+
+  fflush(stdout);
+  pid = fork();
+  if (pid < 0) bench_die("fork", "failed");
+  if (pid == 0) {
+    run(arg);
+    exit(0);
+  }
+  if (waitpid(pid, &status, 0) != pid || status)
+    bench_die("memory", "the process failed");
+}
+
 int64_t *bench_keys(int n, int rows)
 {
   int64_t *key = calloc((size_t)n, sizeof *key);
@@ -99,6 +129,17 @@ struct entry *contest_add(struct contest *c, const char *name,
   return e;
 }
 
+static void contest_write(struct entry *e)
+{
+  const struct client_ops *ops = e->client->ops;
+  sqlite3_stmt *from = host_prepare(e->from->conn, e->from_sql);
+
+  ops->exec(e->client, "BEGIN");
+  ops->write(e->client, e->sql, e->from_cols, from, e->batch);
+  sqlite3_finalize(from);
+  ops->exec(e->client, "COMMIT");
+}
+
 static void contest_work(const struct contest *c, struct entry *e)
 {
   const struct client_ops *ops = e->client->ops;
@@ -106,7 +147,7 @@ static void contest_work(const struct contest *c, struct entry *e)
   int nkey = e->nkey ? e->nkey : c->nkey;
   struct bench_sum keys = {.key = c->key};
 
-  if (e->from) {
+  if (e->from && e->work == BENCH_BATCHES) {
     e->from->ops->scan(e->from, e->from_sql, "i", &keys);
     nkey = (int)keys.rows;
   }
@@ -127,20 +168,31 @@ static void contest_work(const struct contest *c, struct entry *e)
   case BENCH_BATCHES:
     ops->batches(e->client, e->sql, c->cols, key, nkey, e->batch, &e->sum);
     break;
+  case BENCH_EXEC:
+    ops->exec(e->client, e->sql);
+    break;
+  case BENCH_WRITE:
+    contest_write(e);
+    break;
   }
 }
 
 static void contest_time(const struct contest *c, struct entry *e)
 {
-  double wall = bench_now(), cpu = bench_cpu();
+  double wall, cpu;
 
+  for (int i = 0; c->fresh && c->fresh[i]; i++)
+    c->owner->ops->exec(c->owner, c->fresh[i]);
   memset(&e->sum, 0, sizeof e->sum);
+  wall = bench_now();
+  cpu = bench_cpu();
   contest_work(c, e);
   if (e->work == BENCH_FIRST)
     e->wall[e->n] = e->sum.first - wall;
   else
     e->wall[e->n] = bench_now() - wall;
   e->cpu[e->n++] = bench_cpu() - cpu;
+  if (c->check) c->owner->ops->scan(c->owner, c->check, c->cols, &e->sum);
 }
 
 /* Rows, integers and lengths together. */
@@ -166,7 +218,7 @@ static void contest_check(const struct contest *c, const struct entry *e)
       (rows && ((e->peer && e->client != first->client) || same)))
     return;
   bench_die(c->title, bench_format(
-                        "%s read other values than dbfed: rows %lld %lld, "
+                        "%s has other values than dbfed: rows %lld %lld, "
                         "total %lld %lld, reals %.17g %.17g",
                         e->name, e->sum.rows, first->sum.rows, contest_total(e),
                         contest_total(first), e->sum.reals, first->sum.reals));
@@ -229,13 +281,14 @@ static double contest_each(const struct contest *c, const struct entry *e,
 static void contest_entry(const struct contest *c, const struct entry *e)
 {
   double wall = contest_each(c, e, e->wall), cpu = contest_each(c, e, e->cpu);
-  double things = e->work == BENCH_LOOKUP ? 1
-                  : e->work == BENCH_SUMS ? (double)c->entry[1].sum.rows
-                                          : (double)e->sum.rows;
+  double things = c->things                 ? c->things
+                  : e->work == BENCH_LOOKUP ? 1
+                  : e->work == BENCH_SUMS   ? (double)c->entry[1].sum.rows
+                                            : (double)e->sum.rows;
   const struct entry *dbfed = &c->entry[0];
   char name[64];
 
-  if (e->batch)
+  if (e->batch > 1)
     snprintf(name, sizeof name, "%s, %d", e->name, e->batch);
   else
     snprintf(name, sizeof name, "%s", e->name);

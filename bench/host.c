@@ -1,7 +1,7 @@
 /* host: a handle of SQLite as a client: dbfed's, VirtualPG's, a plain file. */
 #include "bench/bench.h"
 
-static sqlite3_stmt *host_prepare(sqlite3 *db, const char *sql)
+sqlite3_stmt *host_prepare(sqlite3 *db, const char *sql)
 {
   sqlite3_stmt *stmt;
 
@@ -10,7 +10,7 @@ static sqlite3_stmt *host_prepare(sqlite3 *db, const char *sql)
   return stmt;
 }
 
-static bool host_step(sqlite3_stmt *stmt)
+bool host_step(sqlite3_stmt *stmt)
 {
   int rc = sqlite3_step(stmt);
 
@@ -71,9 +71,31 @@ static void host_lookup(struct client *client, const char *sql,
   sqlite3_finalize(stmt);
 }
 
+static void host_run(struct client *client, const char *sql)
+{
+  host_exec(client->conn, sql);
+}
+
+static void host_write(struct client *client, const char *sql, const char *cols,
+                       sqlite3_stmt *from, int batch)
+{
+  sqlite3_stmt *stmt = host_prepare(client->conn, sql);
+
+  (void)batch;
+  while (host_step(from)) {
+    for (int i = 0; cols[i]; i++)
+      sqlite3_bind_value(stmt, i + 1, sqlite3_column_value(from, i));
+    host_step(stmt);
+    sqlite3_reset(stmt);
+  }
+  sqlite3_finalize(stmt);
+}
+
 struct client *host_client(sqlite3 *db)
 {
-  static const struct client_ops ops = {host_scan, host_lookup, NULL};
+  static const struct client_ops ops = {
+    host_scan, host_lookup, NULL, host_run, host_write,
+  };
   struct client *client;
 
   if (!db) return NULL;

@@ -11,6 +11,7 @@ int main(int argc, char **argv)
     {"memory", part_memory},
     {"lookup", part_lookup},
     {"join",   part_join  },
+    {"write",  part_write },
   };
 
   if (argc < 4) bench_die("usage", "bench EXT PART ARGUMENT ...");

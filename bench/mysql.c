@@ -211,9 +211,191 @@ static void my_batches(struct client *client, const char *sql, const char *cols,
   if (stmt) mysql_stmt_close(stmt);
 }
 
+/* ---- writing ------------------------------------------------------------- */
+
+static void my_exec(struct client *client, const char *sql)
+{
+  struct mysql_side *side = client->conn;
+
+  if (mysql_query(side->conn, sql)) bench_die(sql, mysql_error(side->conn));
+  mysql_free_result(mysql_store_result(side->conn));
+}
+
+/* A column of so many rows, as Connector/C takes it. */
+struct my_column {
+  long long *i;
+  int *n;
+  double *x;
+  char (*text)[256];
+  char **at;
+  unsigned long *size;
+};
+
+static void *my_room(int n, size_t size)
+{
+  void *p = calloc((size_t)n, size);
+
+  if (!p) bench_die("memory", "no more");
+  return p;
+}
+
+static struct my_column my_column(int rows)
+{
+  struct my_column c = {
+    .i = my_room(rows, sizeof *c.i),
+    .n = my_room(rows, sizeof *c.n),
+    .x = my_room(rows, sizeof *c.x),
+    .text = my_room(rows, sizeof *c.text),
+    .at = my_room(rows, sizeof *c.at),
+    .size = my_room(rows, sizeof *c.size),
+  };
+
+  for (int i = 0; i < rows; i++)
+    c.at[i] = c.text[i];
+  return c;
+}
+
+static void my_column_free(struct my_column *c)
+{
+  free(c->i);
+  free(c->n);
+  free(c->x);
+  free(c->text);
+  free(c->at);
+  free(c->size);
+}
+
+static void my_take(struct my_column *c, int row, char type, sqlite3_stmt *from,
+                    int col)
+{
+  const unsigned char *text;
+
+  if (type == 'i') {
+    c->i[row] = sqlite3_column_int64(from, col);
+  } else if (type == 'n') {
+    c->n[row] = sqlite3_column_int(from, col);
+  } else if (type == 'x') {
+    c->x[row] = sqlite3_column_double(from, col);
+  } else {
+    text = sqlite3_column_text(from, col);
+    c->size[row] = (unsigned long)sqlite3_column_bytes(from, col);
+    if (c->size[row] > sizeof c->text[row]) bench_die("text", "too long");
+    memcpy(c->text[row], text, c->size[row]);
+  }
+}
+
+static MYSQL_BIND my_param(struct my_column *c, char type, bool array)
+{
+  MYSQL_BIND bind = {.length = c->size};
+
+  if (type == 'i') {
+    bind.buffer_type = MYSQL_TYPE_LONGLONG;
+    bind.buffer = c->i;
+  } else if (type == 'n') {
+    bind.buffer_type = MYSQL_TYPE_LONG;
+    bind.buffer = c->n;
+  } else if (type == 'x') {
+    bind.buffer_type = MYSQL_TYPE_DOUBLE;
+    bind.buffer = c->x;
+  } else {
+    bind.buffer_type = MYSQL_TYPE_STRING;
+    bind.buffer = array ? (void *)c->at : (void *)c->text;
+  }
+  return bind;
+}
+
+/* `array`: how many rows, or 0 for one that is no array. */
+static void my_write_bound(MYSQL_STMT *stmt, struct my_column *column,
+                           const char *cols, unsigned array)
+{
+  MYSQL_BIND bind[BENCH_COLS_MAX];
+
+  for (int i = 0; cols[i]; i++)
+    bind[i] = my_param(&column[i], cols[i], array > 0);
+  if (mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &array) ||
+      mysql_stmt_bind_param(stmt, bind) || mysql_stmt_execute(stmt))
+    bench_die("execute", mysql_stmt_error(stmt));
+}
+
+/* ---- as text ------------------------------------------------------------- */
+
+static char *my_literal(MYSQL *conn, char *to, const struct my_column *c,
+                        int row, char type)
+{
+  if (type == 'i') return to + sprintf(to, "%lld", c->i[row]);
+  if (type == 'n') return to + sprintf(to, "%d", c->n[row]);
+  if (type == 'x') return to + sprintf(to, "%.17g", c->x[row]);
+  *to++ = '\'';
+  to += mysql_real_escape_string(conn, to, c->text[row], c->size[row]);
+  *to++ = '\'';
+  return to;
+}
+
+static char *my_literals(MYSQL *conn, char *to, struct my_column *column,
+                         const char *cols, int rows)
+{
+  for (int row = 0; row < rows; row++) {
+    if (row) *to++ = ',';
+    for (int i = 0; cols[i]; i++) {
+      *to++ = i ? ',' : '(';
+      to = my_literal(conn, to, &column[i], row, cols[i]);
+    }
+    *to++ = ')';
+  }
+  return to;
+}
+
+static void my_write_text(MYSQL *conn, const char *sql,
+                          struct my_column *column, const char *cols, int rows)
+{
+  const char *mark = strstr(sql, "@rows"), *rest = mark + strlen("@rows");
+  size_t room = strlen(sql) + (size_t)rows * strlen(cols) * 520;
+  char *text = malloc(room), *to = text;
+
+  if (!text) bench_die("memory", "no more");
+  memcpy(to, sql, (size_t)(mark - sql));
+  to = my_literals(conn, to + (mark - sql), column, cols, rows);
+  memcpy(to, rest, strlen(rest));
+  to += strlen(rest);
+  if (mysql_real_query(conn, text, (unsigned long)(to - text)))
+    bench_die(sql, mysql_error(conn));
+  free(text);
+}
+
+static void my_write(struct client *client, const char *sql, const char *cols,
+                     sqlite3_stmt *from, int batch)
+{
+  struct mysql_side *side = client->conn;
+  struct my_column column[BENCH_COLS_MAX];
+  bool text = strstr(sql, "@rows") != NULL;
+  MYSQL_STMT *stmt = text ? NULL : my_prepared(side, sql);
+  int rows = 0;
+
+  for (int i = 0; cols[i]; i++)
+    column[i] = my_column(batch);
+  for (bool more = true; more;) {
+    more = host_step(from);
+    for (int i = 0; more && cols[i]; i++)
+      my_take(&column[i], rows, cols[i], from, i);
+    rows += more;
+    if (rows == 0 || (more && rows < batch)) continue;
+    if (text)
+      my_write_text(side->conn, sql, column, cols, rows);
+    else
+      my_write_bound(stmt, column, cols, batch > 1 ? (unsigned)rows : 0);
+    rows = 0;
+  }
+  for (int i = 0; cols[i]; i++)
+    my_column_free(&column[i]);
+}
+
+/* ---- the client ---------------------------------------------------------- */
+
 struct client *mysql_client(const char *url)
 {
-  static const struct client_ops ops = {my_scan, my_lookup, my_batches};
+  static const struct client_ops ops = {
+    my_scan, my_lookup, my_batches, my_exec, my_write,
+  };
   struct mysql_side *side;
   struct client *client;
 

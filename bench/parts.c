@@ -1,7 +1,4 @@
 /* parts: the contests about scans, lookups, counts and joins. */
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "bench/bench.h"
 
 #define NARROW    "SELECT id, n, x, t FROM "
@@ -180,51 +177,33 @@ void part_scan(const char *ext, const char *backend)
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* The process's peak in kB, or 0 where /proc does not tell. */
-static long parts_peak(void)
-{
-  char line[256];
-  long kb = 0;
-  FILE *in = fopen("/proc/self/status", "r");
-
-  while (in && fgets(line, sizeof line, in))
-    if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
-  if (in) fclose(in);
-  return kb;
-}
+struct peak {
+  const char *ext, *sql;
+};
 
 /* Idle: loaded, attached, nothing read. */
-static void parts_measure(const char *ext, const char *sql)
+static void parts_measure(void *arg)
 {
-  struct client *client = host_client(host_open_fed(ext));
+  const struct peak *peak = arg;
+  struct client *client = host_client(host_open_fed(peak->ext));
   struct bench_sum sum = {0};
-  long idle = parts_peak();
+  long idle = bench_peak();
 
-  client->ops->scan(client, sql, "inxt", &sum);
+  client->ops->scan(client, peak->sql, "inxt", &sum);
   printf("  %10lld rows: %6.1f MB above %.1f MB idle\n", (long long)sum.rows,
-         (double)(parts_peak() - idle) / 1024, (double)idle / 1024);
-  fflush(stdout);
+         (double)(bench_peak() - idle) / 1024, (double)idle / 1024);
 }
 
-/* A peak never falls: each is measured by a process of its own. */
 void part_memory(const char *ext, const char *backend)
 {
   static const int millions[] = {1, 10};
 
   printf("\nmemory of a scan (%s); the goal is at most 16 MB\n", backend);
-  fflush(stdout);
   for (int i = 0; i < 2; i++) {
-    pid_t pid = fork();
-    int status = 0;
+    struct peak peak = {
+      ext, bench_format(NARROW "%.1s.bench%d", backend, millions[i])};
 
-    if (pid < 0) bench_die("fork", "failed");
-    if (pid == 0) {
-      parts_measure(ext,
-                    bench_format(NARROW "%.1s.bench%d", backend, millions[i]));
-      exit(0);
-    }
-    if (waitpid(pid, &status, 0) != pid || status)
-      bench_die("memory", "the scan failed");
+    bench_apart(parts_measure, &peak);
   }
 }
 

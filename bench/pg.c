@@ -251,6 +251,195 @@ static void pg_scan_copy(struct client *client, const char *sql,
     PQclear(res);
 }
 
+/* ---- writing ------------------------------------------------------------- */
+
+#define PG_SEND 65536 /* bytes of COPY at a time */
+
+struct pg_out {
+  char *p;
+  size_t n, room;
+};
+
+static void pg_put(struct pg_out *out, const void *from, size_t n)
+{
+  if (out->n + n > out->room) {
+    out->room = 2 * (out->n + n) + PG_SEND;
+    out->p = realloc(out->p, out->room);
+    if (!out->p) bench_die("memory", "no more");
+  }
+  memcpy(out->p + out->n, from, n);
+  out->n += n;
+}
+
+static void pg_put_int4(struct pg_out *out, uint32_t value)
+{
+  value = htonl(value);
+  pg_put(out, &value, sizeof value);
+}
+
+static void pg_put_int8(struct pg_out *out, uint64_t value)
+{
+  value = htobe64(value);
+  pg_put(out, &value, sizeof value);
+}
+
+/* Its size, then its bytes. */
+static void pg_put_value(struct pg_out *out, char type, sqlite3_stmt *from,
+                         int col)
+{
+  double real = sqlite3_column_double(from, col);
+  const unsigned char *text;
+  uint64_t bits;
+
+  switch (type) {
+  case 'i':
+    pg_put_int4(out, 8);
+    pg_put_int8(out, (uint64_t)sqlite3_column_int64(from, col));
+    break;
+  case 'n':
+    pg_put_int4(out, 4);
+    pg_put_int4(out, (uint32_t)sqlite3_column_int(from, col));
+    break;
+  case 'x':
+    memcpy(&bits, &real, sizeof bits);
+    pg_put_int4(out, 8);
+    pg_put_int8(out, bits);
+    break;
+  default:
+    text = sqlite3_column_text(from, col);
+    pg_put_int4(out, (uint32_t)sqlite3_column_bytes(from, col));
+    pg_put(out, text, (size_t)sqlite3_column_bytes(from, col));
+  }
+}
+
+static void pg_done(PGconn *conn, const char *sql, PGresult *res,
+                    ExecStatusType want)
+{
+  if (PQresultStatus(res) != want) bench_die(sql, PQerrorMessage(conn));
+  PQclear(res);
+}
+
+static void pg_exec(struct client *client, const char *sql)
+{
+  pg_done(pg_conn(client), sql, PQexec(pg_conn(client), sql), PGRES_COMMAND_OK);
+}
+
+static void pg_send(PGconn *conn, const char *sql, struct pg_out *out)
+{
+  if (PQputCopyData(conn, out->p, (int)out->n) != 1)
+    bench_die(sql, PQerrorMessage(conn));
+  out->n = 0;
+}
+
+static void pg_write_copy(PGconn *conn, const char *sql, const char *cols,
+                          sqlite3_stmt *from)
+{
+  struct pg_out out = {0};
+  uint16_t ncol = htons((uint16_t)strlen(cols)), end = 0xffff;
+
+  pg_done(conn, sql, PQexec(conn, sql), PGRES_COPY_IN);
+  pg_put(&out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+  while (host_step(from)) {
+    pg_put(&out, &ncol, sizeof ncol);
+    for (int i = 0; cols[i]; i++)
+      pg_put_value(&out, cols[i], from, i);
+    if (out.n >= PG_SEND) pg_send(conn, sql, &out);
+  }
+  pg_put(&out, &end, sizeof end);
+  pg_send(conn, sql, &out);
+  if (PQputCopyEnd(conn, NULL) != 1) bench_die(sql, PQerrorMessage(conn));
+  pg_done(conn, sql, PQgetResult(conn), PGRES_COMMAND_OK);
+  PQclear(PQgetResult(conn));
+  free(out.p);
+}
+
+/* Each parameter stands in `out`, behind its size of `skip` bytes. */
+static void pg_run(PGconn *conn, const char *sql, const struct pg_out *out,
+                   int n, size_t skip)
+{
+  const char *value[BENCH_COLS_MAX];
+  int length[BENCH_COLS_MAX], format[BENCH_COLS_MAX];
+
+  for (int i = 0; i < n; i++) {
+    value[i] = out[i].p + skip;
+    length[i] = (int)(out[i].n - skip);
+    format[i] = 1;
+  }
+  pg_done(
+    conn, sql,
+    PQexecPrepared(conn, pg_prepared(conn, sql), n, value, length, format, 1),
+    PGRES_COMMAND_OK);
+}
+
+/* An array's head; how many it has is put in when that is known. */
+static void pg_put_head(struct pg_out *out, char type)
+{
+  static const struct {
+    char type;
+    uint32_t oid;
+  } known[] = {
+    {'i', 20 },
+    {'n', 23 },
+    {'x', 701},
+    {'t', 25 },
+  };
+  uint32_t oid = 0;
+
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (known[i].type == type) oid = known[i].oid;
+  out->n = 0;
+  pg_put_int4(out, 1);
+  pg_put_int4(out, 0);
+  pg_put_int4(out, oid);
+  pg_put_int4(out, 0);
+  pg_put_int4(out, 1);
+}
+
+static void pg_run_arrays(PGconn *conn, const char *sql, struct pg_out *out,
+                          int n, int rows)
+{
+  uint32_t count = htonl((uint32_t)rows);
+
+  for (int i = 0; i < n; i++)
+    memcpy(out[i].p + 12, &count, sizeof count);
+  pg_run(conn, sql, out, n, 0);
+}
+
+static void pg_write_rows(PGconn *conn, const char *sql, const char *cols,
+                          sqlite3_stmt *from, int batch)
+{
+  struct pg_out out[BENCH_COLS_MAX] = {0};
+  int rows = 0, n = (int)strlen(cols);
+
+  while (host_step(from)) {
+    for (int i = 0; i < n; i++) {
+      if (batch == 1)
+        out[i].n = 0;
+      else if (rows == 0)
+        pg_put_head(&out[i], cols[i]);
+      pg_put_value(&out[i], cols[i], from, i);
+    }
+    if (batch == 1) {
+      pg_run(conn, sql, out, n, 4);
+    } else if (++rows == batch) {
+      pg_run_arrays(conn, sql, out, n, rows);
+      rows = 0;
+    }
+  }
+  if (rows) pg_run_arrays(conn, sql, out, n, rows);
+  for (int i = 0; i < n; i++)
+    free(out[i].p);
+}
+
+static void pg_write(struct client *client, const char *sql, const char *cols,
+                     sqlite3_stmt *from, int batch)
+{
+  if (strncmp(sql, "COPY ", 5) == 0)
+    pg_write_copy(pg_conn(client), sql, cols, from);
+  else
+    pg_write_rows(pg_conn(client), sql, cols, from, batch);
+}
+
 /* ---- the client ---------------------------------------------------------- */
 
 /* After a scan that ended early: stop the server, take what is under way. */
@@ -338,7 +527,9 @@ static void pg_batches(struct client *client, const char *sql, const char *cols,
 
 struct client *pg_client(const char *url, int how)
 {
-  static const struct client_ops ops = {pg_scan, pg_lookup, pg_batches};
+  static const struct client_ops ops = {
+    pg_scan, pg_lookup, pg_batches, pg_exec, pg_write,
+  };
   struct client *client;
   PGconn *conn;
 

@@ -3,10 +3,11 @@
 # measured. It asserts nothing.
 #
 # $EXT: the extension; $BIN: the folder of the compiled program; $DRIVERS: which
-# servers. $BENCH: which parts of "scan memory lookup join tpch migrate". Sizes:
-# SIZE is quick or full; ROWS, KEYS, LOOKUPS, ROUNDS, SF, FILES, APPLIED change
-# single ones. KEEP=DIR: servers and data stay there for the next run (a short
-# path; to end them: `tclsh test/servers.tcl stop DIR; rm -rf DIR`).
+# servers. $BENCH: which parts of "scan memory lookup join write tpch migrate".
+# Sizes: SIZE is quick or full; ROWS, KEYS, LOOKUPS, CHANGED, SINGLES, ROUNDS,
+# SF, FILES, APPLIED change single ones. KEEP=DIR: servers and data stay there
+# for the next run (a short path; to end them: `tclsh test/servers.tcl stop DIR;
+# rm -rf DIR`).
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -22,12 +23,12 @@ ext=$(realpath "${EXT:-dbfed.so}")
 bench=$(realpath "${BIN:-build/bench}")/bench
 command=$(realpath "${COMMAND:-dbfed}")
 drivers=" ${DRIVERS:-pg mysql sqlite} "
-parts=" ${BENCH:-scan memory lookup join tpch migrate} "
+parts=" ${BENCH:-scan memory lookup join write tpch migrate} "
 has() { case $drivers in *" $1 "*) true ;; *) false ;; esac; }
 part() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
 for p in $parts; do
-  case $p in scan | memory | lookup | join | tpch | migrate) ;; *)
-    echo "run.sh: BENCH: unknown part '$p': scan memory lookup join tpch migrate" >&2
+  case $p in scan | memory | lookup | join | write | tpch | migrate) ;; *)
+    echo "run.sh: BENCH: unknown part '$p': scan memory lookup join write tpch migrate" >&2
     exit 2
     ;;
   esac
@@ -183,9 +184,10 @@ load_sqlite() {
 END
 }
 
-if part scan || part memory || part lookup || part join; then
+if part scan || part memory || part lookup || part join || part write; then
   for kind in pg mysql sqlite; do
-    if has $kind && fresh $kind "$ROWS rows, $KEYS keys"; then
+    # The part `write` reads its rows from the file of SQLite.
+    if (has $kind || [ $kind = sqlite ]) && fresh $kind "$ROWS rows, $KEYS keys"; then
       load_$kind >"$work/load.log"
       loaded $kind "$ROWS rows, $KEYS keys"
     fi
@@ -249,6 +251,14 @@ for p in scan memory lookup join; do
     "$bench" "$ext" $p $kind
   done
 done
+if part write; then
+  sqlite3 "$work/write.db" 'CREATE TABLE IF NOT EXISTS written(id)'
+  for kind in pg mysql sqlite; do
+    if ! has $kind; then continue; fi
+    BENCH_LOCAL="$work/bench.db" BENCH_SQLITE="sqlite:$work/write.db" \
+      "$bench" "$ext" write $kind
+  done
+fi
 
 wrong=0
 tpch() { # tpch TITLE URL GLOB ...
