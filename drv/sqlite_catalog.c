@@ -220,6 +220,38 @@ static int sq_uniques(struct sq_conn *sq, struct fed_relation *rel,
   return rc;
 }
 
+/* How many columns the unique key `bit` has; 0: it may hold a NULL, or there is
+ * none. */
+static int sq_unique_size(const struct fed_relation *rel, int bit)
+{
+  int n = 0;
+
+  for (int i = 0; i < rel->ncol; i++) {
+    if (!((rel->col[i].uniques >> bit) & 1)) continue;
+    if (!rel->col[i].notnull) return 0;
+    n++;
+  }
+  return n;
+}
+
+/* Without a primary key that names a row, the smallest unique one does. */
+static void sq_key_of_uniques(struct fed_relation *rel)
+{
+  int best = -1, size = 0;
+
+  for (int i = 0; i < rel->ncol; i++)
+    if (rel->col[i].key) return;
+  for (int bit = 0; bit < 32; bit++) {
+    int n = sq_unique_size(rel, bit);
+
+    if (n == 0 || (best >= 0 && n >= size)) continue;
+    best = bit;
+    size = n;
+  }
+  for (int i = 0, n = 0; i < rel->ncol && best >= 0; i++)
+    if ((rel->col[i].uniques >> best) & 1) rel->col[i].key = ++n;
+}
+
 /* The row count ANALYZE left, else the highest rowid as an upper bound. */
 static double sq_estimate(struct sq_conn *sq, const char *table, bool has_rowid)
 {
@@ -327,6 +359,7 @@ static int sq_add_table(struct sq_conn *sq, sqlite3_stmt *stmt,
     out->nrel--;
   } else if (table.is_table) {
     rc = sq_uniques(sq, rel, table.has_alias, err);
+    sq_key_of_uniques(rel);
     rel->rows = sq_estimate(sq, rel->name, table.has_rowid);
     sq_stats(sq, rel);
   }

@@ -382,6 +382,7 @@ static void scan_look_write(const struct fed_table *table, struct plan *plan,
   else
     plan->write = writes ? PLAN_WRITE_READ : PLAN_WRITE_NOT;
   plan->batch = use && use->cursors == 1;
+  plan->whole = !use || use->replaces;
   plan->apart = use && scan_readers(table, shape) == 1;
   if (plan->write == PLAN_WRITE_ROWS) plan_lock(table, plan);
 }
@@ -430,7 +431,7 @@ static void scan_look(struct scan *scan, const char *idxstr, struct plan *plan)
   if (plan->write != PLAN_WRITE_ROWS) group_look(table, plan, &shape, use);
   /* EXISTS (SELECT * ...) seems to use every column, and reads none. A rowid
    * made of all columns needs them all. */
-  if (use && shape.stmt &&
+  if (use && shape.stmt && !plan->whole &&
       !(use->rowid && table->rowid < 0 && plan->write != PLAN_WRITE_ROWS) &&
       plan->alike == PLAN_GROUP_NONE)
     plan_narrow(table, plan, use->columns);
@@ -610,7 +611,8 @@ static int scan_column_else(struct scan *scan, sqlite3_context *ctx, int i)
   struct fed_err err;
 
   /* UPDATE leaves it as it is, and need not send it. */
-  if (scan->changes && sqlite3_vtab_nochange(ctx)) return SQLITE_OK;
+  if (scan->changes && !scan->plan->whole && sqlite3_vtab_nochange(ctx))
+    return SQLITE_OK;
   if (scan->place[i] < 0)
     return scan->plan->nwide ? scan_misread(scan) : SQLITE_OK;
   fed_err_init(&err);

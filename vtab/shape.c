@@ -286,6 +286,7 @@ static void shape_flush(struct shape_reader *r)
 }
 
 #define SHAPE_UNCHANGED 1 /* OPFLAG_NOCHNG, in P5 of a VColumn */
+#define SHAPE_REPLACE   5 /* OE_Replace, in P5 of a VUpdate */
 
 static void shape_reads(struct shape_use *use, const struct shape_row *row)
 {
@@ -304,7 +305,9 @@ static void shape_update(struct shape_reader *r, const struct shape_row *row)
   if (!row->p4 || strncmp(row->p4, "vtab:", 5) != 0) return;
   use = shape_vtab(r->shape, row);
   r->full |= use < 0;
-  if (use >= 0) r->shape->use[use].written = true;
+  if (use < 0) return;
+  r->shape->use[use].written = true;
+  r->shape->use[use].replaces |= row->p5 == SHAPE_REPLACE;
 }
 
 static void shape_row(struct shape_reader *r, const struct shape_row *row)

@@ -19,6 +19,7 @@ struct shape_use {
   uint64_t columns; /* which; bit 63 stands for all from the 64th on */
   bool rowid;
   bool written;
+  bool replaces; /* by UPDATE OR REPLACE, which wants all columns */
 };
 
 /* Whence an argument of the scan comes: a column of the present row of an

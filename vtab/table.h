@@ -490,6 +490,7 @@ struct plan {
   enum plan_group alike;
   enum plan_write write;
   bool batch; /* and no other cursor of the statement is on the table */
+  bool whole; /* and xUpdate is to get all their columns, changed or not */
   bool apart; /* it is the only scan of its server */
   bool moved; /* it is not, or no more, as idxStr has it */
   /* Arrays behind the struct: terms in argument order, order, columns. */

@@ -311,7 +311,7 @@ static int write_number(struct write *w, const struct fed_value *key,
     int same = 0;
 
     rc = map_read(&w->keys, at, w->args, err);
-    if (rc != SQLITE_ROW) return rc;
+    if (rc != SQLITE_OK) return rc;
     while (same < w->nkey && write_value_same(&w->args[same], &key[same]))
       same++;
     if (same < w->nkey) continue;
@@ -341,7 +341,7 @@ static int write_take_key(struct write *w, sqlite3_value *rowid,
                           struct fed_err *err)
 {
   int64_t id = sqlite3_value_int64(rowid);
-  int rc = SQLITE_ROW;
+  int rc = SQLITE_OK;
 
   if (w->table->rowid >= 0)
     w->args[w->narg] = fed_value_int(id);
@@ -351,7 +351,7 @@ static int write_take_key(struct write *w, sqlite3_value *rowid,
     return fed_err_set(err, SQLITE_ERROR,
                        "a row that was not read is to be changed");
   w->narg += w->nkey;
-  return rc == SQLITE_ROW ? SQLITE_OK : rc;
+  return rc;
 }
 
 /* ---- which values ------------------------------------------------------ */
@@ -399,6 +399,18 @@ static bool write_left_out(const struct write *w, int column,
   return !named;
 }
 
+/* OR REPLACE puts the default in place of a NULL that cannot be; SQLite as the
+ * server does so by itself. */
+static bool write_defaults(const struct write *w, int column,
+                           sqlite3_value *value)
+{
+  const struct fed_column *col = &w->table->rel.col[column];
+
+  return w->on_conflict == SQLITE_REPLACE && col->notnull &&
+         w->dialect != &fed_dialect_sqlite && col->fill == FED_FILL_DEFAULT &&
+         sqlite3_value_type(value) == SQLITE_NULL;
+}
+
 /* Is column `column` of a row to be inserted left to the server? */
 static bool write_omits(const struct write *w, int column, sqlite3_value *value)
 {
@@ -415,9 +427,7 @@ static bool write_omits(const struct write *w, int column, sqlite3_value *value)
   case FED_FILL_COUNT:
     break;
   }
-  /* OR REPLACE puts the default in place of a NULL that cannot be. */
-  if (w->on_conflict == SQLITE_REPLACE && col->notnull) return true;
-  return write_left_out(w, column, value);
+  return write_defaults(w, column, value) || write_left_out(w, column, value);
 }
 
 /* ---- xUpdate ----------------------------------------------------------- */
@@ -479,7 +489,8 @@ static int write_change(struct write *w, struct fed_err *err)
   bool last = !w->batch || --w->marked <= 0;
   int rc;
 
-  if (w->now.verb == WRITE_UPDATE && w->on_conflict == SQLITE_REPLACE) {
+  if (w->now.verb == WRITE_UPDATE && w->on_conflict == SQLITE_REPLACE &&
+      !w->now.replace) {
     rc = write_flush(w->table->fdb, err);
     return rc == SQLITE_OK ? write_send_replacing(w, NULL, err) : rc;
   }
@@ -514,17 +525,23 @@ static int write_modify(struct write *w, sqlite3_value **argv,
                        "the table has no integer key, so a rowid cannot be "
                        "set");
   w->now.verb = WRITE_UPDATE;
+  w->now.replace =
+    w->on_conflict == SQLITE_REPLACE && w->dialect == &fed_dialect_sqlite;
   for (int i = 0; i < table->rel.ncol && rc == SQLITE_OK; i++) {
     bool same = sqlite3_value_nochange(argv[2 + i]) != 0;
 
     if (same && i == table->rowid && moved)
       rc = write_give(w, i, argv[1], err);
-    else if (!same)
+    else if (!same && !write_defaults(w, i, argv[2 + i]))
       rc = write_give(w, i, argv[2 + i], err);
   }
+  for (int i = 0; i < table->rel.ncol; i++)
+    if (!sqlite3_value_nochange(argv[2 + i]) &&
+        write_defaults(w, i, argv[2 + i]))
+      w->now.column[w->now.ncol + w->now.ndefault++] = (int16_t)i;
   if (rc == SQLITE_OK) rc = write_take_key(w, argv[0], err);
   if (rc != SQLITE_OK) return rc;
-  if (w->now.ncol > 0) return write_change(w, err);
+  if (w->now.ncol + w->now.ndefault > 0) return write_change(w, err);
   w->marked--;
   return SQLITE_OK;
 }
@@ -552,7 +569,7 @@ int write_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
 
   if (!w) return table_fail(vtab, &err);
   rc = write_prepare(w, &err);
-  w->now.ncol = w->narg = 0;
+  w->now.ncol = w->now.ndefault = w->narg = 0;
   w->now.replace = false;
   if (rc == SQLITE_OK) {
     probe_forget(table->fdb);

@@ -9,11 +9,15 @@
 
 enum write_verb { WRITE_INSERT, WRITE_UPDATE, WRITE_DELETE };
 
-/* A statement for one row: its columns, then (not INSERT) its key. */
+/*
+ * A statement for one row. Its arguments are the values of its columns, then
+ * (not for INSERT) those of the key. Behind the columns stand those that UPDATE
+ * sets to their default.
+ */
 struct write_stmt {
   enum write_verb verb;
-  bool replace; /* INSERT takes the place of rows that are in its way */
-  int ncol;
+  bool replace; /* it takes the place of rows that are in its way */
+  int ncol, ndefault;
   int16_t *column; /* rel->ncol places */
 };
 

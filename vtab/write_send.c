@@ -23,7 +23,8 @@ static void write_copy(struct write_stmt *to, const struct write_stmt *from)
 
   *to = *from;
   to->column = column;
-  memcpy(column, from->column, (size_t)from->ncol * sizeof *column);
+  memcpy(column, from->column,
+         ((size_t)from->ncol + (size_t)from->ndefault) * sizeof *column);
 }
 
 static void write_param(const struct write *w, struct fed_str *sql, int n)
@@ -79,13 +80,16 @@ static void write_deparse(const struct write *w, const struct write_stmt *st,
                        st->replace);
     break;
   case WRITE_UPDATE:
-    fed_str_add(sql, "UPDATE ");
+    fed_str_add(sql, st->replace ? "UPDATE OR REPLACE " : "UPDATE ");
     fed_dialect_relation(w->dialect, sql, rel);
-    for (int i = 0; i < st->ncol; i++) {
+    for (int i = 0; i < st->ncol + st->ndefault; i++) {
       fed_str_add(sql, i ? ", " : " SET ");
       fed_dialect_name(w->dialect, sql, rel->col[st->column[i]].name);
       fed_str_add(sql, " = ");
-      write_param(w, sql, i + 1);
+      if (i < st->ncol)
+        write_param(w, sql, i + 1);
+      else
+        fed_str_add(sql, "DEFAULT");
     }
     write_where(w, sql, st->ncol + 1);
     break;
@@ -482,7 +486,12 @@ static int write_out(struct write *w, bool last, struct fed_err *err)
 
   if (w->nwaiting == 0 && !w->loading) return SQLITE_OK;
   rc = write_gather(w, &row, err);
-  if (rc == SQLITE_OK && !w->loading) rc = write_take(w, false, &conn, err);
+  /* A single row that is changed has no savepoint in SQLite. */
+  if (rc == SQLITE_OK && !w->loading)
+    rc = write_take(w,
+                    w->waits.verb != WRITE_INSERT &&
+                      !sqlite3_get_autocommit(w->table->fdb->db),
+                    &conn, err);
   if (rc == SQLITE_OK) {
     struct fed_conn *to = w->loading ? w->loading : conn;
 
