@@ -156,6 +156,7 @@ const struct fed_dialect fed_dialect_pg = {
   .bytes_param_after = "::text",
   .max_params = 65535,
   .nulls_first = false,
+  .same = " = ",
   .lock = " FOR UPDATE",
   .returning = true,
   .no_values = " DEFAULT VALUES",
@@ -203,6 +204,7 @@ const struct fed_dialect fed_dialect_mysql = {
   .bytes_param_before = "CAST(",
   .bytes_param_after = " AS BINARY)",
   .nulls_first = true,
+  .same = " = ",
   .lock = " FOR UPDATE",
   .no_values = " () VALUES ()",
   .replace = "REPLACE",
@@ -227,6 +229,7 @@ const struct fed_dialect fed_dialect_sqlite = {
   .bytes_param_before = "",
   .bytes_param_after = "",
   .nulls_first = true,
+  .same = " IS ", /* a primary key may hold NULLs */
   .lock = "", /* one writes at a time */
   .returning = true,
   .no_values = " DEFAULT VALUES",

@@ -28,6 +28,7 @@ struct fed_dialect {
   /* Around a text parameter compared with that. */
   const char *bytes_param_before, *bytes_param_after;
   bool nulls_first;      /* NULL sorts first when ascending, as in SQLite */
+  const char *same;      /* between a column of a key and its value */
   const char *lock;      /* behind a SELECT of rows that are to be changed */
   bool returning;        /* INSERT .. RETURNING, in every version we talk to */
   const char *no_values; /* INSERT of a row of defaults only, behind its name */

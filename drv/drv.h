@@ -85,7 +85,9 @@ struct fed_column {
   enum fed_textcmp textcmp;
   bool unicode; /* texts: the column can be compared with any character */
   bool notnull; /* true of every row the server can return */
-  int key;      /* 1.. place in the key that names a row; 0 none */
+  /* 1.. place in the key that names a row; 0 none. Two rows have the same only
+   * if a column of it can be NULL, and is. */
+  int key;
   enum fed_fill fill;
   /* Bit n: part of the table's nth key that is unique, the primary one and
    * that which names a row included; of those beyond 32 nothing is known, nor

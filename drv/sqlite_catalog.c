@@ -79,28 +79,26 @@ static bool sq_has_alias(struct sq_conn *sq, const char *table)
 }
 
 /*
- * PRIMARY KEY alone lets NULLs in, and then names no row. Only the rowid's
- * alias (a single INTEGER PRIMARY KEY) is never NULL by itself. Is there one?
+ * Only the rowid's alias (a single INTEGER PRIMARY KEY) is never NULL by
+ * itself. Is there one? Any other PRIMARY KEY lets NULLs in, and as many as
+ * come: it still names all rows but those, which a write then finds to be
+ * several.
  */
 static bool sq_key(struct fed_relation *rel, bool may_alias)
 {
-  bool nulls = false, alias = false;
+  bool alias = false;
 
   for (int i = 0; i < rel->ncol; i++) {
     struct fed_column *col = &rel->col[i];
 
-    if (!col->key) continue;
-    if (may_alias && sqlite3_stricmp(col->type, "INTEGER") == 0) {
-      col->class = FED_CLASS_INT;
-      col->notnull = true;
-      col->fill = FED_FILL_NUMBER;
-      col->uniques = 1;
-      alias = true;
-    }
-    nulls |= !col->notnull;
+    if (!col->key || !may_alias || sqlite3_stricmp(col->type, "INTEGER") != 0)
+      continue;
+    col->class = FED_CLASS_INT;
+    col->notnull = true;
+    col->fill = FED_FILL_NUMBER;
+    col->uniques = 1;
+    alias = true;
   }
-  for (int i = 0; i < rel->ncol && nulls; i++)
-    rel->col[i].key = 0;
   return alias;
 }
 

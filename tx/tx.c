@@ -135,6 +135,10 @@ int fed_tx_write(struct fed_tx *tx, struct fed_server *server, bool alone,
                        "written to (PRAGMA query_only, or an authorizer)",
                        fed_server_name(server));
   view = tx_find(tx, server, NULL);
+  if (view && view->lost.rc != SQLITE_OK) {
+    *err = view->lost;
+    return err->rc;
+  }
   if (!view) {
     view = fed_view_new(tx, server, NULL, err);
     if (!view) return err->rc;

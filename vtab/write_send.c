@@ -39,7 +39,7 @@ static void write_where(const struct write *w, struct fed_str *sql, int from)
   for (int i = 0; i < w->nkey; i++) {
     fed_str_add(sql, i ? " AND " : " WHERE ");
     fed_dialect_name(w->dialect, sql, rel->col[w->key[i]].name);
-    fed_str_add(sql, " = ");
+    fed_str_add(sql, w->dialect->same);
     write_param(w, sql, from + i);
   }
 }
@@ -176,10 +176,12 @@ static int write_rows_expected(const struct write *w, int64_t changes,
     return fed_err_set(err, SQLITE_ERROR,
                        "a row that was to be changed is not there any more, "
                        "or the server has left it as it was");
-  return fed_err_set(err, SQLITE_ERROR,
-                     "%lld rows have the key of the one that was to be "
-                     "changed: the key of '%s' is not unique",
-                     (long long)changes, w->table->rel.name);
+  fed_err_set(err, SQLITE_ERROR,
+              "%lld rows have the key of the one that was to be changed",
+              (long long)changes);
+  /* They were changed, and a single row has no savepoint to go back to. */
+  fed_view_doom(w->table->fdb->writes, err);
+  return err->rc;
 }
 
 static int write_step(struct fed_stmt *stmt, const struct fed_wait *wait,
