@@ -231,6 +231,91 @@ static void function_exec(sqlite3_context *ctx, int argc, sqlite3_value **argv)
   function_result(ctx, rc, &err, changes);
 }
 
+/* ---- rows as JSON -------------------------------------------------------- */
+
+struct returning_options {
+  char *key;
+};
+
+static const struct fed_opt returning_option[] = {
+  {.name = "key",
+   .type = FED_OPT_TEXT,
+   .offset = offsetof(struct returning_options, key),
+   .help = "columns that name a row, in place of the table's key"},
+};
+
+static int function_returning_options(sqlite3_value **argv, int argc,
+                                      struct returning_options *options,
+                                      struct fed_err *err)
+{
+  int rc = SQLITE_OK;
+
+  for (int i = 2; i < argc && rc == SQLITE_OK; i++) {
+    const char *arg = function_text(argv, i, "an option", err);
+
+    rc = arg ? fed_opt_parse(returning_option, 1, options, arg, NULL, err)
+             : err->rc;
+  }
+  return rc;
+}
+
+static void function_returning(sqlite3_context *ctx, int argc,
+                               sqlite3_value **argv, enum fed_returning verb,
+                               const char *name)
+{
+  struct returning_options options = {NULL};
+  struct fed_err err = FED_ERR_INIT;
+  const char *table = NULL, *json = NULL;
+  char *out = NULL;
+  int rc = SQLITE_OK;
+
+  if (argc < 2 || (argc > 2 && verb == FED_RETURNING_INSERT))
+    rc = fed_err_set(&err, SQLITE_MISUSE, "usage: %s(table, json%s)", name,
+                     verb == FED_RETURNING_INSERT ? "" : " [, 'key=a,b']");
+  if (rc == SQLITE_OK &&
+      (!(table = function_text(argv, 0, "the table", &err)) ||
+       !(json = function_text(argv, 1, "the row, as JSON", &err))))
+    rc = err.rc;
+  if (rc == SQLITE_OK)
+    rc = function_returning_options(argv, argc, &options, &err);
+  if (rc == SQLITE_OK)
+    rc = fed_returning(function_db(ctx), verb, table, json, options.key, &out,
+                       &err);
+  fed_opt_release(returning_option, 1, &options);
+  if (rc != SQLITE_OK) {
+    fed_result_err(ctx, &err);
+    return;
+  }
+  sqlite3_result_text(ctx, out, -1, SQLITE_TRANSIENT);
+  sqlite3_result_subtype(ctx,
+                         'J'); /* as SQLite's own: json_object() nests it */
+  fed_free(out);
+}
+
+static void function_insert(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_returning(ctx, argc, argv, FED_RETURNING_INSERT, "fed_insert");
+}
+
+static void function_upsert(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_returning(ctx, argc, argv, FED_RETURNING_UPSERT, "fed_upsert");
+}
+
+static void function_update(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_returning(ctx, argc, argv, FED_RETURNING_UPDATE, "fed_update");
+}
+
+static void function_delete(sqlite3_context *ctx, int argc,
+                            sqlite3_value **argv)
+{
+  function_returning(ctx, argc, argv, FED_RETURNING_DELETE, "fed_delete");
+}
+
 static void function_version(sqlite3_context *ctx, int argc,
                              sqlite3_value **argv)
 {
@@ -290,6 +375,10 @@ const struct fed_function fed_functions[] = {
   {"fed_trust",           1,  function_trust              },
   {"fed_pushdown",        -1, function_pushdown           },
   {"fed_exec",            -1, function_exec               },
+  {"fed_insert",          -1, function_insert             },
+  {"fed_upsert",          -1, function_upsert             },
+  {"fed_update",          -1, function_update             },
+  {"fed_delete",          -1, function_delete             },
   {"fed_version",         0,  function_version            },
   {"migrate_up",          -1, function_migrate_up         },
   {"migrate_down",        -1, function_migrate_down       },
@@ -338,6 +427,18 @@ const struct fed_help fed_function_help[] = {
   {.name = "fed_exec",
    .usage = "fed_exec(server, sql [, argument...])",
    .help = "run one statement in the server's own dialect; rows affected"},
+  {.name = "fed_insert",
+   .usage = "fed_insert(table, json)",
+   .help = "insert a row, or an array of rows, and give them back as they are"},
+  {.name = "fed_upsert",
+   .usage = "fed_upsert(table, json [, 'key=a,b'])",
+   .help = "update the row that has the key, or insert it; the row as it is"},
+  {.name = "fed_update",
+   .usage = "fed_update(table, json [, 'key=a,b'])",
+   .help = "update the row that has the key; the row as it is, or null"},
+  {.name = "fed_delete",
+   .usage = "fed_delete(table, json [, 'key=a,b'])",
+   .help = "delete the row that has the key; the row as it was, or null"},
   {.name = "fed_version",
    .usage = "fed_version()",
    .help = "the version of dbfed"},
@@ -385,5 +486,5 @@ const struct fed_help fed_function_help[] = {
   {.name = "schema_verify",
    .usage = "schema_verify([target,] 'file=FILE' [, 'schema=S'])",
    .help = "fail unless the live schema is that of the file"},
-  {.name = NULL                 },
+  {.name = NULL                            },
 };

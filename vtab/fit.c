@@ -198,7 +198,9 @@ int fit_fail(const struct fit *fit, const struct fed_value *value,
     snprintf(shown, sizeof shown, "%lld", (long long)value->i);
     break;
   case FED_REAL:
-    sqlite3_snprintf(sizeof shown, shown, "%!.17g", value->r);
+    sqlite3_snprintf(sizeof shown, shown, "%!.15g", value->r);
+    if (strtod(shown, NULL) != value->r)
+      sqlite3_snprintf(sizeof shown, shown, "%!.17g", value->r);
     break;
   case FED_TEXT:
     fit_show(value, shown);

@@ -105,12 +105,32 @@ bool fed_pushdown_is_state(const char *word);
 
 /*
  * Run one statement in the server's own dialect; *changes: rows affected.
- * Refused inside a transaction and for statements that would change the
- * session or its transaction.
+ * Inside a transaction it is a part of it. Refused for statements that would
+ * change the session or its transaction.
  */
 int fed_exec(struct fed_db *fdb, const char *server, const char *sql,
              const struct fed_value *args, int n, int64_t *changes,
              struct fed_err *err);
+
+/* ---- rows as JSON ------------------------------------------------------ */
+
+enum fed_returning {
+  FED_RETURNING_INSERT,
+  FED_RETURNING_UPSERT,
+  FED_RETURNING_UPDATE,
+  FED_RETURNING_DELETE,
+};
+
+/*
+ * Write the row `json`, an object, or the rows of an array of such, all or
+ * none; *out is what the table then has (DELETE: had) under their keys, in the
+ * same form, null where it has nothing; fed_free() it. `keys`, "a,b", is
+ * another key than the table's own, or NULL; not for INSERT. Blobs are
+ * {"$blob": "00ff"}.
+ */
+int fed_returning(struct fed_db *fdb, enum fed_returning verb,
+                  const char *table, const char *json, const char *keys,
+                  char **out, struct fed_err *err);
 
 /* The value as a `struct fed_value` that borrows its bytes. */
 struct fed_value fed_value_from(sqlite3_value *value);
