@@ -67,10 +67,14 @@ static struct write *write_of(struct fed_table *table, struct fed_err *err)
   return w;
 }
 
+/* Dropped in a transaction, or connected anew: what waits is still to go. If it
+ * cannot, the transaction is doomed. */
 void write_release(struct fed_table *table)
 {
+  struct fed_err told = FED_ERR_INIT;
+
   if (!table->write) return;
-  if (table->fdb->waiting == table) write_forget(table->write);
+  if (table->fdb->waiting == table) write_send_waiting(table->write, &told);
   write_free(table->write);
   table->write = NULL;
 }

@@ -152,7 +152,7 @@ static int write_take(struct write *w, bool guard, struct fed_conn **out,
                      &w->wait, out, err);
 }
 
-/* What a failure means to the transaction. */
+/* What a failure means to the transaction; `conn` NULL: none was to be had. */
 static int write_failed(struct write *w, const struct fed_conn *conn,
                         struct fed_err *err)
 {
@@ -160,9 +160,9 @@ static int write_failed(struct write *w, const struct fed_conn *conn,
    * but its transaction is left. */
   bool late = w->nwaiting + w->sent > 0 && w->waits.verb == WRITE_INSERT &&
               !sqlite3_get_autocommit(w->table->fdb->db);
+  bool lost = conn && (conn->broken || conn->unsettled || conn->ended);
 
-  if (conn->broken || conn->unsettled || conn->ended || late)
-    fed_view_doom(w->table->fdb->writes, err);
+  if (late || lost) fed_view_doom(w->table->fdb->writes, err);
   return err->rc;
 }
 
@@ -501,6 +501,8 @@ static int write_out(struct write *w, bool last, struct fed_err *err)
            ? write_inserts(w, to, row, last, err)
            : write_many(w, to, row, w->nwaiting, err);
     if (rc != SQLITE_OK) rc = write_failed(w, to, err);
+  } else {
+    rc = write_failed(w, NULL, err);
   }
   if (conn) fed_view_return(w->table->fdb->writes, conn);
   fed_free(row);
