@@ -362,3 +362,43 @@ void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
     if (n % ncol == 0) fed_str_addc(sql, ')');
   }
 }
+
+/* 17 digits give the same double back. */
+static void dialect_element_real(struct fed_str *array, double r)
+{
+  char text[48], *comma;
+
+  snprintf(text, sizeof text, "%.17g", r);
+  if ((comma = strchr(text, ',')) != NULL) *comma = '.';
+  fed_str_addf(array, "\"%s\"", text);
+}
+
+void fed_dialect_element(struct fed_str *array, const struct fed_value *value)
+{
+  fed_str_addc(array, array->len ? ',' : '{');
+  switch (value->type) {
+  case FED_NULL:
+    fed_str_add(array, "NULL");
+    break;
+  case FED_INT:
+    fed_str_addf(array, "%lld", (long long)value->i);
+    break;
+  case FED_REAL:
+    dialect_element_real(array, value->r);
+    break;
+  case FED_TEXT:
+    fed_str_addc(array, '"');
+    for (int64_t i = 0; i < value->size; i++) {
+      if (value->p[i] == '"' || value->p[i] == '\\') fed_str_addc(array, '\\');
+      fed_str_addc(array, value->p[i]);
+    }
+    fed_str_addc(array, '"');
+    break;
+  case FED_BLOB:
+    fed_str_add(array, "\"\\\\x");
+    for (int64_t i = 0; i < value->size; i++)
+      fed_str_addf(array, "%02x", (unsigned char)value->p[i]);
+    fed_str_addc(array, '"');
+    break;
+  }
+}

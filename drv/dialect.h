@@ -79,6 +79,14 @@ void fed_dialect_bytes_param(const struct fed_dialect *dialect,
 void fed_dialect_param(const struct fed_dialect *dialect, struct fed_str *sql,
                        enum fed_class class, int n);
 
+/* The same for an array of `class`; only where dialect->arrays. */
+void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
+                       enum fed_class class, int n);
+
+/* Append one element to the text of an array, "{1,NULL,"a \\"b\\"", which `}`
+ * ends; only where dialect->arrays. */
+void fed_dialect_element(struct fed_str *array, const struct fed_value *value);
+
 /*
  * Append INSERT INTO relation (columns) VALUES, `rows` times placeholders for
  * `ncol` of its columns, by their places in rel->col. `replace`: see above.
@@ -86,9 +94,5 @@ void fed_dialect_param(const struct fed_dialect *dialect, struct fed_str *sql,
 void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
                         const struct fed_relation *rel, const int16_t *column,
                         int ncol, int rows, bool replace);
-
-/* The same for an array of `class`; only where dialect->arrays. */
-void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
-                       enum fed_class class, int n);
 
 #endif

@@ -12,39 +12,6 @@
 #define BIND_ARRAY_MAX (16u << 20)
 #define BIND_TEXT_MAX  (4u << 20)
 
-/* One element of a PostgreSQL array literal: {1,2} or {"a","b\"c"}. */
-static void bind_element(struct fed_str *array, const struct fed_value *value)
-{
-  char number[48];
-
-  fed_str_addc(array, array->len ? ',' : '{');
-  switch (value->type) {
-  case FED_NULL:
-    break;
-  case FED_INT:
-    fed_str_addf(array, "%lld", (long long)value->i);
-    break;
-  case FED_REAL:
-    rhs_real_text(number, value->r, 17);
-    fed_str_addf(array, "\"%s\"", number);
-    break;
-  case FED_TEXT:
-    fed_str_addc(array, '"');
-    for (int64_t i = 0; i < value->size; i++) {
-      if (value->p[i] == '"' || value->p[i] == '\\') fed_str_addc(array, '\\');
-      fed_str_addc(array, value->p[i]);
-    }
-    fed_str_addc(array, '"');
-    break;
-  case FED_BLOB:
-    fed_str_add(array, "\"\\\\x");
-    for (int64_t i = 0; i < value->size; i++)
-      fed_str_addf(array, "%02x", (unsigned char)value->p[i]);
-    fed_str_addc(array, '"');
-    break;
-  }
-}
-
 /* Few different lengths of list mean few different statements to prepare. */
 static int bind_pad_list(struct bind *bind, int *nvalue, int max,
                          struct fed_err *err)
@@ -125,7 +92,7 @@ static int bind_list_value(struct bind *bind, struct bind_list *list, int mark,
   list->now.nvalue++;
   if (!list->dialect->arrays)
     return bind_list_next(bind, list, mark, &value, err);
-  bind_element(&list->text, &value);
+  fed_dialect_element(&list->text, &value);
   if (list->text.full) list->now.use = TERM_DROP;
   return list->text.nomem ? fed_err_nomem(err) : SQLITE_OK;
 }
@@ -235,7 +202,7 @@ static int bind_change_list(struct bind *bind, const struct fed_column *col,
                list.dialect->arrays ? BIND_ARRAY_MAX : BIND_TEXT_MAX);
   for (int k = 0; k < change->n && rc == SQLITE_OK; k++) {
     if (list.dialect->arrays)
-      bind_element(&list.text, &change->value[k]);
+      fed_dialect_element(&list.text, &change->value[k]);
     else
       rc = bind_arg(bind, &change->value[k], err);
   }

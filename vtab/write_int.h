@@ -51,6 +51,18 @@ struct write {
   char *sql;
 };
 
+/* ---- write_array.c ----------------------------------------------------- */
+
+/* Can `n` rows of UPDATE or DELETE that wait go as arrays, by this statement?
+ */
+bool write_array_can(const struct write *w, int64_t n);
+void write_array_sql(const struct write *w, struct fed_str *sql);
+
+/* Argument `i` of it; `text` is released by the caller. */
+int write_array_text(const struct write *w, const struct fed_value *row,
+                     int64_t n, int i, struct fed_str *text,
+                     struct fed_err *err);
+
 /* ---- write_send.c ------------------------------------------------------ */
 
 /* Send the row in w->args; undone by itself with `guard`. *number, where it is

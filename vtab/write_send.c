@@ -395,6 +395,36 @@ static int write_each(struct write *w, struct fed_conn *conn,
   return rc;
 }
 
+/* Those of UPDATE and DELETE, as arrays. */
+static int write_arrays(struct write *w, struct fed_conn *conn,
+                        const struct fed_value *row, int64_t n,
+                        struct fed_err *err)
+{
+  int ncol = w->waiting.ncol;
+  struct fed_str *text = fed_calloc((size_t)ncol, sizeof *text);
+  struct fed_value *args = fed_calloc((size_t)ncol, sizeof *args);
+  struct fed_str sql;
+  int64_t changes = 0;
+  int rc = text && args ? SQLITE_OK : fed_err_nomem(err);
+
+  fed_str_init(&sql, FED_STR_SQL);
+  write_array_sql(w, &sql);
+  if (rc == SQLITE_OK) rc = fed_str_err(&sql, err);
+  for (int i = 0; i < ncol && rc == SQLITE_OK; i++) {
+    rc = write_array_text(w, row, n, i, &text[i], err);
+    if (rc == SQLITE_OK)
+      args[i] = fed_value_cstrn(text[i].s, (int64_t)text[i].len);
+  }
+  if (rc == SQLITE_OK)
+    rc = write_execute(w, conn, sql.s, args, ncol, &changes, NULL, err);
+  for (int i = 0; i < ncol && text; i++)
+    fed_str_release(&text[i]);
+  fed_str_release(&sql);
+  fed_free(text);
+  fed_free(args);
+  return rc == SQLITE_OK && changes != n ? write_rows_expected(w, 0, err) : rc;
+}
+
 /* Those of UPDATE and DELETE. */
 static int write_many(struct write *w, struct fed_conn *conn,
                       const struct fed_value *row, int64_t n,
@@ -407,6 +437,7 @@ static int write_many(struct write *w, struct fed_conn *conn,
 
   if (n == 1 || !conn->drv->execute_many)
     return write_each(w, conn, row, n, NULL, err);
+  if (write_array_can(w, n)) return write_arrays(w, conn, row, n, err);
   sql = write_sql(w, &w->waits, err);
   if (!sql) return err->rc;
   rc = fed_stmt_get(conn, sql, NULL, 0, false, &stmt, &w->wait, err);
