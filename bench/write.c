@@ -321,16 +321,18 @@ static void write_measure(void *arg)
 
 static void write_memory(const char *ext, const char *backend)
 {
+  /* clang-format off */
   const struct peak peak[] = {
-    {ext, backend, "INSERT, autocommit", "INSERT INTO %s.written " WRITE_ROWS,
-     false                                                                          },
+    {ext, backend, "INSERT, autocommit",
+     "INSERT INTO %s.written " WRITE_ROWS, false},
     {ext, backend, "INSERT, deferred",
-     "BEGIN; INSERT INTO d.written " WRITE_ROWS "; COMMIT -- %s",              false},
+     "BEGIN; INSERT INTO d.written " WRITE_ROWS "; COMMIT -- %s", false},
     {ext, backend, "UPDATE",
-     "UPDATE %s.written SET n = n + 1 WHERE id IN (SELECT k FROM keys)",       true },
+     "UPDATE %s.written SET n = n + 1 WHERE id IN (SELECT k FROM keys)", true},
     {ext, backend, "DELETE",
-     "DELETE FROM %s.written WHERE id IN (SELECT k FROM keys)",                true },
+     "DELETE FROM %s.written WHERE id IN (SELECT k FROM keys)", true},
   };
+  /* clang-format on */
 
   printf("\nmemory of writing (%s); the goal is at most 32 MB\n", backend);
   for (size_t i = 0; i < sizeof peak / sizeof *peak; i++) {
