@@ -142,7 +142,15 @@ void fed_tx_rollback_to(struct fed_tx *tx, int n)
   }
 }
 
-/* A lost connection leaves open what became of it. */
+/* Only a server that answers, and says no, is known not to have committed. */
+static bool levels_is_open(const struct fed_conn *conn,
+                           const struct fed_err *err)
+{
+  bool refused = err->native || err->sqlstate[0] || err->rc == SQLITE_ABORT;
+
+  return conn->broken || !refused;
+}
+
 static int levels_commit(struct fed_view *view, struct fed_conn *conn,
                          struct fed_err *err)
 {
@@ -155,7 +163,7 @@ static int levels_commit(struct fed_view *view, struct fed_conn *conn,
   }
   fed_err_prefix(err,
                  "server '%s': COMMIT failed: ", fed_server_name(view->server));
-  if (conn->broken)
+  if (levels_is_open(conn, err))
     fed_err_suffix(err, "; whether the server has committed is not known: "
                         "look there before you run it again");
   /* Another code than SQLITE_BUSY, after which SQLite would try once more. */

@@ -405,11 +405,16 @@ static int write_arrays(struct write *w, struct fed_conn *conn,
   struct fed_value *args = fed_calloc((size_t)ncol, sizeof *args);
   struct fed_str sql;
   int64_t changes = 0;
-  int rc = text && args ? SQLITE_OK : fed_err_nomem(err);
+  int rc;
 
+  if (!text || !args) {
+    fed_free(text);
+    fed_free(args);
+    return fed_err_nomem(err);
+  }
   fed_str_init(&sql, FED_STR_SQL);
   write_array_sql(w, &sql);
-  if (rc == SQLITE_OK) rc = fed_str_err(&sql, err);
+  rc = fed_str_err(&sql, err);
   for (int i = 0; i < ncol && rc == SQLITE_OK; i++) {
     rc = write_array_text(w, row, n, i, &text[i], err);
     if (rc == SQLITE_OK)
@@ -417,7 +422,7 @@ static int write_arrays(struct write *w, struct fed_conn *conn,
   }
   if (rc == SQLITE_OK)
     rc = write_execute(w, conn, sql.s, args, ncol, &changes, NULL, err);
-  for (int i = 0; i < ncol && text; i++)
+  for (int i = 0; i < ncol; i++)
     fed_str_release(&text[i]);
   fed_str_release(&sql);
   fed_free(text);
