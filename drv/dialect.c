@@ -338,9 +338,25 @@ void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
 }
 
 /*
- * Bare placeholders: the server takes each for the type of its column, so that
- * a value out of range is an error of that column.
+ * The wide types are assigned to narrower ones, which is an error out of their
+ * range. To what the server alone understands nothing but its own type is
+ * assigned; and what is rounded to a float4 equals no float8.
  */
+void fed_dialect_value(const struct fed_dialect *dialect, struct fed_str *sql,
+                       const struct fed_column *col, int n)
+{
+  if (col->class == FED_CLASS_OTHER || !dialect->param_type(col->class)) {
+    dialect_placeholder(dialect, sql, n);
+    return;
+  }
+  if (col->class != FED_CLASS_FLOAT4) {
+    fed_dialect_param(dialect, sql, col->class, n);
+    return;
+  }
+  dialect_placeholder(dialect, sql, n);
+  fed_str_add(sql, "::float4");
+}
+
 void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
                         const struct fed_relation *rel, const int16_t *column,
                         int ncol, int rows, bool replace)
@@ -358,7 +374,7 @@ void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,
   fed_str_add(sql, ") VALUES ");
   for (int n = 1; n <= rows * ncol; n++) {
     fed_str_add(sql, n % ncol == 1 || ncol == 1 ? n > 1 ? ", (" : "(" : ", ");
-    dialect_placeholder(dialect, sql, n);
+    fed_dialect_value(dialect, sql, &rel->col[column[(n - 1) % ncol]], n);
     if (n % ncol == 0) fed_str_addc(sql, ')');
   }
 }

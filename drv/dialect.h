@@ -88,6 +88,14 @@ void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
 void fed_dialect_element(struct fed_str *array, const struct fed_value *value);
 
 /*
+ * Append placeholder number `n` for a value that is written to the column, or
+ * is its key. Its type stands there: a statement that is kept prepared would
+ * otherwise go on with that which the column had then.
+ */
+void fed_dialect_value(const struct fed_dialect *dialect, struct fed_str *sql,
+                       const struct fed_column *col, int n);
+
+/*
  * Append INSERT INTO relation (columns) VALUES, `rows` times placeholders for
  * `ncol` of its columns, by their places in rel->col. `replace`: see above.
  */

@@ -27,11 +27,6 @@ static void write_copy(struct write_stmt *to, const struct write_stmt *from)
          ((size_t)from->ncol + (size_t)from->ndefault) * sizeof *column);
 }
 
-static void write_param(const struct write *w, struct fed_str *sql, int n)
-{
-  fed_dialect_param(w->dialect, sql, FED_CLASS_COUNT, n);
-}
-
 static void write_where(const struct write *w, struct fed_str *sql, int from)
 {
   const struct fed_relation *rel = &w->table->rel;
@@ -40,7 +35,7 @@ static void write_where(const struct write *w, struct fed_str *sql, int from)
     fed_str_add(sql, i ? " AND " : " WHERE ");
     fed_dialect_name(w->dialect, sql, rel->col[w->key[i]].name);
     fed_str_add(sql, w->dialect->same);
-    write_param(w, sql, from + i);
+    fed_dialect_value(w->dialect, sql, &rel->col[w->key[i]], from + i);
   }
 }
 
@@ -87,7 +82,7 @@ static void write_deparse(const struct write *w, const struct write_stmt *st,
       fed_dialect_name(w->dialect, sql, rel->col[st->column[i]].name);
       fed_str_add(sql, " = ");
       if (i < st->ncol)
-        write_param(w, sql, i + 1);
+        fed_dialect_value(w->dialect, sql, &rel->col[st->column[i]], i + 1);
       else
         fed_str_add(sql, "DEFAULT");
     }
@@ -271,7 +266,7 @@ static bool write_rival(struct write *w, int n, struct fed_str *sql,
     fed_dialect_name(w->dialect, sql, rel->col[i].name);
     fed_str_add(sql, " = ");
     args[(*narg)++] = w->args[at];
-    write_param(w, sql, *narg);
+    fed_dialect_value(w->dialect, sql, &rel->col[i], *narg);
   }
   if (*narg == 0 || w->now.verb != WRITE_UPDATE) return *narg > 0;
   for (int i = 0; i < w->nkey; i++) {
@@ -279,7 +274,7 @@ static bool write_rival(struct write *w, int n, struct fed_str *sql,
     fed_dialect_name(w->dialect, sql, rel->col[w->key[i]].name);
     fed_str_add(sql, " = ");
     args[(*narg)++] = w->args[w->now.ncol + i];
-    write_param(w, sql, *narg);
+    fed_dialect_value(w->dialect, sql, &rel->col[w->key[i]], *narg);
   }
   fed_str_addc(sql, ')');
   return true;
