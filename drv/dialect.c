@@ -339,22 +339,20 @@ void fed_dialect_array(const struct fed_dialect *dialect, struct fed_str *sql,
 
 /*
  * The wide types are assigned to narrower ones, which is an error out of their
- * range. To what the server alone understands nothing but its own type is
- * assigned; and what is rounded to a float4 equals no float8.
+ * range. What is rounded to a float4 equals no float8. To a type that the
+ * server alone understands only itself is assigned; one with a length would be
+ * cut.
  */
 void fed_dialect_value(const struct fed_dialect *dialect, struct fed_str *sql,
                        const struct fed_column *col, int n)
 {
-  if (col->class == FED_CLASS_OTHER || !dialect->param_type(col->class)) {
-    dialect_placeholder(dialect, sql, n);
-    return;
-  }
-  if (col->class != FED_CLASS_FLOAT4) {
-    fed_dialect_param(dialect, sql, col->class, n);
-    return;
-  }
+  const char *type = dialect->param_type(col->class);
+
+  if (type && col->class == FED_CLASS_FLOAT4) type = "float4";
+  if (type && col->class == FED_CLASS_OTHER)
+    type = strchr(col->type, '(') ? NULL : col->type;
   dialect_placeholder(dialect, sql, n);
-  fed_str_add(sql, "::float4");
+  if (type) fed_str_addf(sql, "::%s", type);
 }
 
 void fed_dialect_insert(const struct fed_dialect *dialect, struct fed_str *sql,

@@ -243,7 +243,9 @@ int fit_decimal(const struct fit *fit, struct fit_room *room,
 
     return rc;
   }
-  if (fabs((double)value->i) >= fit_ten[fit->precision] ||
+  /* 999999999999999999 is no double: powers up to 1e18 are, and integers. */
+  if (value->i >= (int64_t)fit_ten[fit->precision] ||
+      value->i <= -(int64_t)fit_ten[fit->precision] ||
       (fit->is_unsigned && value->i < 0))
     return fit_fail(fit, &given, "is out of range", err);
   return SQLITE_OK;
