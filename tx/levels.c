@@ -45,14 +45,21 @@ static struct fed_conn *levels_conn(const struct fed_tx *tx)
 
 void fed_view_doom(struct fed_view *view, struct fed_err *err)
 {
-  if (view->lost.rc == SQLITE_OK) {
-    err->rc = SQLITE_ERROR;
-    /* A statement outside of a transaction is rolled back as it ends. */
-    if (!sqlite3_get_autocommit(view->tx->db))
-      fed_err_suffix(err, "; nothing but ROLLBACK is left of this transaction");
-    view->lost = *err;
+  view->doomed = true;
+  if (view->lost.rc != SQLITE_OK) {
+    *err = view->lost;
+    return;
   }
-  *err = view->lost;
+  /* A statement outside of a transaction is rolled back as it ends. */
+  if (!sqlite3_get_autocommit(view->tx->db))
+    fed_err_suffix(err, "; nothing but ROLLBACK is left of this transaction");
+  view->lost = *err;
+  view->lost.rc = SQLITE_ERROR;
+}
+
+bool fed_view_is_doomed(const struct fed_view *view)
+{
+  return view && view->doomed;
 }
 
 int fed_view_write(struct fed_view *view, struct fed_conn *conn, bool guard,
@@ -171,18 +178,34 @@ static int levels_commit(struct fed_view *view, struct fed_conn *conn,
   return err->rc;
 }
 
+/* Rows may be lost of a server on which nothing has been written yet. */
+static const struct fed_view *levels_doomed(const struct fed_tx *tx)
+{
+  FED_LIST_EACH(node, &tx->views)
+  {
+    const struct fed_view *view = FED_CONTAINER(node, struct fed_view, link);
+
+    if (view->doomed && !view->over) return view;
+  }
+  return NULL;
+}
+
 int fed_tx_sync(struct fed_tx *tx, struct fed_err *err)
 {
   int rc = levels_flush(tx, err);
+  const struct fed_view *doomed = levels_doomed(tx);
   struct fed_view *view = tx->written;
   struct fed_conn *conn = levels_conn(tx);
 
-  if (rc != SQLITE_OK || !conn || view->committed) return rc;
-  if (view->lost.rc != SQLITE_OK) {
-    *err = view->lost;
+  /* After SQLITE_BUSY SQLite would let COMMIT be tried once more. */
+  if (rc != SQLITE_OK && (rc & 0xff) == SQLITE_BUSY) err->rc = SQLITE_ERROR;
+  if (rc != SQLITE_OK) return err->rc;
+  if (doomed || (view && view->lost.rc != SQLITE_OK)) {
+    *err = doomed ? doomed->lost : view->lost;
     fed_err_prefix(err, "not committed: ");
     return err->rc;
   }
+  if (!conn || view->committed) return SQLITE_OK;
   rc = levels_clear(view, conn, err);
   if (rc == SQLITE_OK) rc = fed_local_lock(tx->db, err);
   return rc == SQLITE_OK ? levels_commit(view, conn, err) : rc;

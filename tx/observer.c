@@ -144,7 +144,10 @@ static int observer_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv,
 
 static int observer_begin(sqlite3_vtab *vtab)
 {
-  observer_tx(vtab)->enlisted = true;
+  struct fed_tx *tx = observer_tx(vtab);
+
+  if (!tx->enlisted) tx->depth = 0; /* those that are open are told next */
+  tx->enlisted = true;
   return SQLITE_OK;
 }
 

@@ -121,8 +121,10 @@ int fed_view_write(struct fed_view *view, struct fed_conn *conn, bool guard,
                    const struct fed_wait *wait, struct fed_err *err);
 
 /* A write has failed, and what SQLite undoes now cannot be undone here alone:
- * nothing but ROLLBACK is left. `err` says so. */
+ * nothing but ROLLBACK is left. `err` says so, with its own code; whatever
+ * comes behind it gets SQLITE_ERROR. */
 void fed_view_doom(struct fed_view *view, struct fed_err *err);
+bool fed_view_is_doomed(const struct fed_view *view); /* NULL: no */
 
 /* What SQLite tells each of its tables; calls may come more than once. */
 int fed_tx_savepoint(struct fed_tx *tx, int n, struct fed_err *err);

@@ -44,6 +44,7 @@ struct fed_view {
   bool writes;         /* it was made for writing */
   bool alone;          /* see fed_tx_write() */
   bool committed;      /* on the server, in xSync */
+  bool doomed;         /* see fed_view_doom() */
   int depth;           /* savepoints that the server has */
   struct fed_err lost; /* why nothing can be read any more */
 };

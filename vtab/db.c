@@ -32,6 +32,8 @@ void fed_db_unref(void *arg)
   attach_release(fdb);
   trust_release(fdb);
   pushdown_release(fdb);
+  /* The observer's module may go after ours, and take the last of it along. */
+  if (fdb->tx) fed_tx_set_calls(fdb->tx, &(struct fed_tx_calls){.ctx = NULL});
   fed_tx_unref(fdb->tx);
   if (fdb->kept_release) fdb->kept_release(fdb->kept);
   fed_free(fdb);

@@ -148,7 +148,7 @@ static int exec_in_tx(struct fed_db *fdb, struct fed_server *server,
   bool unsent;
   int rc = exec_check_in_tx(server, sql, err);
 
-  if (rc == SQLITE_OK) rc = write_flush(fdb, err);
+  if (rc == SQLITE_OK) rc = write_settle(fdb, err);
   if (rc == SQLITE_OK) rc = fed_tx_write(fdb->tx, server, false, &view, err);
   if (rc == SQLITE_OK)
     rc = write_lease(fdb, server, view, true, wait, &conn, err);

@@ -340,7 +340,7 @@ static int fetch_execute(struct fetch *fetch, const struct fetch_query *query,
 
   /* What is written and waits is to be seen. */
   if (rc == SQLITE_OK && fdb->waiting && fed_view_is_tx(fetch->view))
-    rc = write_flush(fdb, err);
+    rc = write_settle(fdb, err);
   if (rc == SQLITE_OK)
     rc = fetch_lease(fdb, fetch->server, fetch->view, &fetch->wait,
                      &fetch->conn, err);

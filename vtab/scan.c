@@ -381,19 +381,24 @@ static void scan_look_write(const struct fed_table *table, struct plan *plan,
     plan->write = PLAN_WRITE_ROWS;
   else
     plan->write = writes ? PLAN_WRITE_READ : PLAN_WRITE_NOT;
-  plan->batch = use && use->cursors == 1;
+  /* UPDATE asks for each row's rowid twice, DELETE once, and both only for rows
+   * that they change; one that is asked for elsewhere tells nothing. */
+  plan->batch =
+    use && use->cursors == 1 && use->rowids == (use->deletes ? 1 : 2);
   plan->whole = !use || use->replaces;
   plan->apart = use && scan_readers(table, shape) == 1;
   if (plan->write == PLAN_WRITE_ROWS) plan_lock(table, plan);
 }
 
-/* Does a statement run that writes? */
-static bool scan_is_writing(sqlite3 *db)
+/* How many statements run that write; 2: more than one. */
+static int scan_writing(sqlite3 *db)
 {
-  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+  int n = 0;
+
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt && n < 2;
        stmt = sqlite3_next_stmt(db, stmt))
-    if (sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt)) return true;
-  return false;
+    n += sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt);
+  return n;
 }
 
 /*
@@ -450,7 +455,10 @@ static int scan_enter(struct scan *scan, struct fed_server *server,
   if (!rows && plan->apart && sqlite3_get_autocommit(table->fdb->db) &&
       !fed_server_driver(server)->is_file)
     return SQLITE_OK;
-  if (rows && !scan->idxstr && plan->batch) write_open(table);
+  /* A function that a statement calls may change rows of the same table: those
+   * that the statement has marked stay so, and nothing is known of the last. */
+  scan->batch = rows && plan->batch && scan_writing(table->fdb->db) == 1;
+  if (scan->batch && !scan->idxstr) write_open(table);
   return write_enter(table, rows, plan->apart, err);
 }
 
@@ -468,7 +476,7 @@ static int scan_begin(struct scan *scan, const char *idxstr,
     struct plan *plan = plan_of(idxstr);
 
     scan->fetch.wait = fed_server_wait(server, &wait);
-    if (plan->write == PLAN_WRITE_UNKNOWN && !scan_is_writing(table->fdb->db))
+    if (plan->write == PLAN_WRITE_UNKNOWN && scan_writing(table->fdb->db) == 0)
       plan->write = PLAN_WRITE_NOT;
     if (plan->write == PLAN_WRITE_UNKNOWN || asks || plan->groups ||
         plan->stands || (plan->sure && plan->rows >= SCAN_COUNT_ROWS) ||
@@ -659,7 +667,7 @@ static int scan_mark(struct scan *scan, struct fed_err *err)
   for (int i = 0; i < table->rel.ncol; i++)
     if (table->rel.col[i].key) key[n++] = scan_row(scan)[scan->place[i]];
   scan->has_rowid = true;
-  return write_mark(table, key, scan->plan->batch, &scan->rowid, err);
+  return write_mark(table, key, scan->batch, &scan->rowid, err);
 }
 
 int scan_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)

@@ -79,7 +79,8 @@ struct scan {
   bool counting;         /* no rows, only their number */
   int64_t left;          /* of it */
   int64_t passed;        /* rows given so far, of a count or a chunk */
-  bool changes;          /* its rows are to be changed */
+  bool changes;          /* its rows are to be changed, */
+  bool batch;            /* and no others of the table meanwhile */
   struct fed_value *key; /* room for the key of one */
   bool times;            /* each row comes with how often it is to be given */
   int64_t again;         /* so often once more */

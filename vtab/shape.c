@@ -296,6 +296,7 @@ static void shape_reads(struct shape_use *use, const struct shape_row *row)
     use->columns |= (uint64_t)1 << (row->p2 < 63 ? row->p2 : 63);
   else
     use->rowid = true;
+  use->rowids += !shape_is(row, "VColumn");
 }
 
 static void shape_update(struct shape_reader *r, const struct shape_row *row)
@@ -307,6 +308,7 @@ static void shape_update(struct shape_reader *r, const struct shape_row *row)
   r->full |= use < 0;
   if (use < 0) return;
   r->shape->use[use].written = true;
+  r->shape->use[use].deletes |= row->p2 == 1; /* arguments: the rowid alone */
   r->shape->use[use].replaces |= row->p5 == SHAPE_REPLACE;
 }
 

@@ -18,7 +18,9 @@ struct shape_use {
   bool read; /* a column or the rowid of a row is read */
   uint64_t columns; /* which; bit 63 stands for all from the 64th on */
   bool rowid;
+  int rowids; /* at so many places of the program */
   bool written;
+  bool deletes;  /* by DELETE, not UPDATE or INSERT */
   bool replaces; /* by UPDATE OR REPLACE, which wants all columns */
 };
 

@@ -22,6 +22,7 @@ static void write_free(struct write *w)
   fed_free(w->now.column);
   fed_free(w->waits.column);
   fed_free(w->said.column);
+  fed_server_unref(w->server);
   fed_free(w->sql);
   fed_free(w);
 }
@@ -127,6 +128,28 @@ static int write_check(const struct fed_table *table, struct fed_err *err)
 
 /* ---- the transaction --------------------------------------------------- */
 
+int write_flush(struct fed_db *fdb, struct fed_err *err)
+{
+  struct fed_table *table = fdb->waiting;
+
+  if (!table) return SQLITE_OK;
+  if (write_send_waiting(table->write, err) == SQLITE_OK) return SQLITE_OK;
+  table_context(table, err);
+  return err->rc;
+}
+
+/*
+ * Send it for another statement's sake. That one may ignore errors, or be
+ * swallowed by a function; but of what waits an error is never ignored.
+ */
+int write_settle(struct fed_db *fdb, struct fed_err *err)
+{
+  int rc = write_flush(fdb, err);
+
+  if (rc != SQLITE_OK && fdb->writes) fed_view_doom(fdb->writes, err);
+  return rc == SQLITE_OK ? SQLITE_OK : err->rc;
+}
+
 /* The view is kept until the transaction ends. */
 int write_enter(struct fed_table *table, bool rows, bool alone,
                 struct fed_err *err)
@@ -141,6 +164,9 @@ int write_enter(struct fed_table *table, bool rows, bool alone,
     rc = fed_err_set(err, SQLITE_READONLY,
                      "table '%s.%s' is read-only: server '%s' has that option",
                      table->schema, table->name, table->server);
+  /* What waits goes by the view that it was written for. */
+  if (rc == SQLITE_OK && fdb->waiting && fdb->waiting->write->server != server)
+    rc = write_settle(fdb, err);
   if (rc == SQLITE_OK) rc = fed_tx_write(fdb->tx, server, alone, &view, err);
   if (rc != SQLITE_OK) return rc;
   fed_view_drop(fdb->writes);
@@ -166,21 +192,14 @@ static int write_prepare(struct write *w, struct fed_err *err)
 
   if (rc == SQLITE_OK) rc = table_server(w->table, &server, err);
   if (rc != SQLITE_OK || !server) return rc;
-  w->server = server;
+  if (w->server != server) {
+    fed_server_unref(w->server);
+    w->server = fed_server_ref(server);
+  }
   if (!w->dialect) write_fit(w, fed_server_driver(server)->dialect);
   w->wait = fed_server_wait(server, &wait);
   w->on_conflict = sqlite3_vtab_on_conflict(fdb->db);
   return SQLITE_OK;
-}
-
-int write_flush(struct fed_db *fdb, struct fed_err *err)
-{
-  struct fed_table *table = fdb->waiting;
-
-  if (!table) return SQLITE_OK;
-  if (write_send_waiting(table->write, err) == SQLITE_OK) return SQLITE_OK;
-  table_context(table, err);
-  return err->rc;
 }
 
 void write_drop(struct fed_db *fdb)
@@ -477,7 +496,7 @@ static int write_insert(struct write *w, sqlite3_value **argv,
   *rowid = number ? number : sqlite3_last_insert_rowid(table->fdb->db);
   if (rc != SQLITE_OK) return rc;
   if (write_may_wait(w)) return write_wait(w, err);
-  rc = write_flush(table->fdb, err);
+  rc = write_settle(table->fdb, err);
   if (rc != SQLITE_OK) return rc;
   if (w->on_conflict == SQLITE_REPLACE && !w->now.replace)
     rc = write_send_replacing(w, &number, err);
@@ -495,14 +514,14 @@ static int write_change(struct write *w, struct fed_err *err)
 
   if (w->now.verb == WRITE_UPDATE && w->on_conflict == SQLITE_REPLACE &&
       !w->now.replace) {
-    rc = write_flush(w->table->fdb, err);
+    rc = write_settle(w->table->fdb, err);
     return rc == SQLITE_OK ? write_send_replacing(w, NULL, err) : rc;
   }
   if (write_aborts(w) && w->batch) {
     rc = write_wait(w, err);
     return rc == SQLITE_OK && last ? write_send_waiting(w, err) : rc;
   }
-  rc = write_flush(w->table->fdb, err);
+  rc = write_settle(w->table->fdb, err);
   return rc == SQLITE_OK ? write_send(w, write_guards(w), NULL, err) : rc;
 }
 
@@ -546,8 +565,9 @@ static int write_modify(struct write *w, sqlite3_value **argv,
   if (rc == SQLITE_OK) rc = write_take_key(w, argv[0], err);
   if (rc != SQLITE_OK) return rc;
   if (w->now.ncol + w->now.ndefault > 0) return write_change(w, err);
-  w->marked--;
-  return SQLITE_OK;
+  if (!w->batch || --w->marked > 0 || table->fdb->waiting != table)
+    return SQLITE_OK;
+  return write_send_waiting(w, err);
 }
 
 /*

@@ -58,8 +58,10 @@ void write_open(struct fed_table *table);
 int write_mark(struct fed_table *table, const struct fed_value *key, bool batch,
                int64_t *out, struct fed_err *err);
 
-/* Send what waits; forget it. */
+/* Send what waits, at its statement's end or for the sake of another one; or
+ * forget it. */
 int write_flush(struct fed_db *fdb, struct fed_err *err);
+int write_settle(struct fed_db *fdb, struct fed_err *err);
 void write_drop(struct fed_db *fdb);
 
 /*

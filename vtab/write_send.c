@@ -153,8 +153,7 @@ static int write_failed(struct write *w, const struct fed_conn *conn,
 {
   /* Rows that waited were said to be written; and of a load that fails nothing
    * but its transaction is left. */
-  bool late = w->nwaiting + w->sent > 0 && w->waits.verb == WRITE_INSERT &&
-              !sqlite3_get_autocommit(w->table->fdb->db);
+  bool late = w->nwaiting + w->sent > 0 && w->waits.verb == WRITE_INSERT;
   bool lost = conn && (conn->broken || conn->unsettled || conn->ended);
 
   if (late || lost) fed_view_doom(w->table->fdb->writes, err);
@@ -514,10 +513,14 @@ static int write_inserts(struct write *w, struct fed_conn *conn,
 static int write_out(struct write *w, bool last, struct fed_err *err)
 {
   struct fed_value *row = NULL;
+  struct fed_wait forever;
   struct fed_conn *conn = NULL;
   int rc;
 
   if (w->nwaiting == 0 && !w->loading) return SQLITE_OK;
+  /* They may have waited for longer than a statement may take. */
+  forever = fed_db_wait(w->table->fdb);
+  w->wait = fed_server_wait(w->server, &forever);
   rc = write_gather(w, &row, err);
   /* A single row that is changed has no savepoint in SQLite. */
   if (rc == SQLITE_OK && !w->loading)
@@ -581,6 +584,7 @@ static int write_out_but_one(struct write *w, struct fed_err *err)
     rc = write_out(w, false, err);
   }
   if (rc == SQLITE_OK) {
+    store_clear(&w->waiting);
     w->waiting = left;
     w->nwaiting = 1;
     w->table->fdb->waiting = w->table;
@@ -595,7 +599,7 @@ int write_wait(struct write *w, struct fed_err *err)
   struct fed_db *fdb = w->table->fdb;
   int rc = SQLITE_OK;
 
-  if (fdb->waiting && fdb->waiting != w->table) rc = write_flush(fdb, err);
+  if (fdb->waiting && fdb->waiting != w->table) rc = write_settle(fdb, err);
   if (rc == SQLITE_OK && (w->nwaiting || w->loading) &&
       !write_same(&w->now, &w->waits))
     rc = write_out(w, true, err);
