@@ -455,10 +455,23 @@ static bool write_omits(const struct write *w, int column, sqlite3_value *value)
 
 /* ---- xUpdate ----------------------------------------------------------- */
 
+/* Outside of a transaction a failure undoes the statement, and what it wrote;
+ * but not if it was called by a function of another one. */
+bool write_is_alone(sqlite3 *db)
+{
+  int n = 0;
+
+  if (!sqlite3_get_autocommit(db)) return false;
+  for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt;
+       stmt = sqlite3_next_stmt(db, stmt))
+    n += sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt);
+  return n <= 1;
+}
+
 static bool write_guards(const struct write *w)
 {
-  return !sqlite3_get_autocommit(w->table->fdb->db) ||
-         w->on_conflict == SQLITE_IGNORE || w->on_conflict == SQLITE_FAIL;
+  return w->on_conflict == SQLITE_IGNORE || w->on_conflict == SQLITE_FAIL ||
+         !write_is_alone(w->table->fdb->db);
 }
 
 static bool write_aborts(const struct write *w)

@@ -51,6 +51,11 @@ struct write {
   char *sql;
 };
 
+/* ---- write.c ----------------------------------------------------------- */
+
+/* Does a failure undo the statement, and nothing else? */
+bool write_is_alone(sqlite3 *db);
+
 /* ---- write_array.c ----------------------------------------------------- */
 
 /* Can `n` rows of UPDATE or DELETE that wait go as arrays, by this statement?

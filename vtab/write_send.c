@@ -524,10 +524,9 @@ static int write_out(struct write *w, bool last, struct fed_err *err)
   rc = write_gather(w, &row, err);
   /* A single row that is changed has no savepoint in SQLite. */
   if (rc == SQLITE_OK && !w->loading)
-    rc = write_take(w,
-                    w->waits.verb != WRITE_INSERT &&
-                      !sqlite3_get_autocommit(w->table->fdb->db),
-                    &conn, err);
+    rc = write_take(
+      w, w->waits.verb != WRITE_INSERT && !write_is_alone(w->table->fdb->db),
+      &conn, err);
   if (rc == SQLITE_OK) {
     struct fed_conn *to = w->loading ? w->loading : conn;
 
